@@ -1,0 +1,71 @@
+//! Performs the effects that the kernel decides on: real containers, or simulated ones.
+//!
+//! A [`Runtime`] does what it is told to one container at a time and reports what it sees. It never decides: which
+//! effect may run, in which order and for whom is the kernel's business. It must never know of selur-core or of any
+//! binding.
+
+mod effect;
+mod error;
+mod inspection;
+mod spec;
+
+pub use effect::{Done, Effect, Operation};
+pub use error::RuntimeError;
+pub use inspection::Inspection;
+pub use spec::{ContainerSpec, NetworkMode, PullPolicy, RestartPolicy, SpecError};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use selur_protocol::ContainerId;
+use selur_protocol::abi::Report;
+use tokio_util::sync::CancellationToken;
+
+/// What a runtime saw of one container: [`selur_protocol::abi::Observation`], owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// The container exists.
+    Seen {
+        /// Its identity.
+        id: ContainerId,
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// Its life.
+        report: Report,
+    },
+    /// The container was deleted.
+    Gone {
+        /// Its identity.
+        id: ContainerId,
+    },
+}
+
+/// A backend that performs effects.
+///
+/// Every method may be called from several tasks at once, for different containers and for the same one: a runtime
+/// orders what it does to one container by itself (oci: by the container's lock on disk).
+pub trait Runtime: Send + Sync + 'static {
+    /// The backend's name: `simulated`, `oci`, `docker`.
+    fn name(&self) -> &'static str;
+
+    /// Whether other processes may change what this runtime shows, so that a failed lookup is worth a [`Runtime::list`].
+    fn is_shared(&self) -> bool;
+
+    /// Performs one effect to its end.
+    ///
+    /// `abort` asks for an early end, never for a half-done one: the future still resolves, with what came of it. A
+    /// create that does not succeed leaves nothing behind. An effect that changes a container's life returns the
+    /// newest report of it.
+    ///
+    /// # Errors
+    /// A [`RuntimeError`], whose status the response carries.
+    fn perform(&self, effect: Effect, abort: CancellationToken) -> BoxFuture<'_, Result<Done, RuntimeError>>;
+
+    /// Everything that exists now.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Observation>, RuntimeError>>;
+
+    /// What happens from now on, as it happens. Ends when the runtime is dropped.
+    fn observations(&self) -> BoxStream<'static, Observation>;
+}
