@@ -6,18 +6,23 @@
 
 mod effect;
 mod error;
+mod images;
 mod inspection;
+mod logs;
 mod spec;
 
 pub use effect::{Done, Effect, Operation};
 pub use error::RuntimeError;
+pub use images::{Image, Images, ProgressSink, PullProgress};
 pub use inspection::Inspection;
+pub use logs::{LogEntry, LogOptions, LogStream, OutputStream};
 pub use spec::{ContainerSpec, NetworkMode, PullPolicy, RestartPolicy, SpecError};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use selur_protocol::ContainerId;
 use selur_protocol::abi::Report;
+use selur_protocol::{ContainerId, Status};
+
 use tokio_util::sync::CancellationToken;
 
 /// What a runtime saw of one container: [`selur_protocol::abi::Observation`], owned.
@@ -68,4 +73,27 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// What happens from now on, as it happens. Ends when the runtime is dropped.
     fn observations(&self) -> BoxStream<'static, Observation>;
+
+    /// The image store, if the backend has one of its own.
+    fn images(&self) -> Option<&dyn Images> {
+        None
+    }
+
+    /// What a container wrote.
+    ///
+    /// # Errors
+    /// - `container_not_found`: it does not exist.
+    /// - `unsupported`: the backend keeps no logs.
+    fn logs(
+        &self,
+        container: ContainerId,
+        options: LogOptions,
+    ) -> BoxFuture<'_, Result<LogStream, RuntimeError>> {
+        let _ = (container, options);
+        let message = format!("the {} backend keeps no logs", self.name());
+        Box::pin(std::future::ready(Err(RuntimeError::new(
+            Status::Unsupported,
+            message,
+        ))))
+    }
 }
