@@ -1,0 +1,54 @@
+# The commands of the house. `just` lists them.
+
+_list:
+    @just --list --unsorted
+
+# Build everything that needs nothing but Rust
+build:
+    cargo build --locked
+
+# What CI runs: format, lints, dependencies, guest, every test
+check:
+    scripts/test
+
+# Show one container's whole life
+demo *arguments:
+    scripts/demo {{ arguments }}
+
+# Run the tests alone: `just test -p selur-kernel`
+test *arguments:
+    cargo test --locked --workspace {{ arguments }}
+
+# Format the sources
+fmt:
+    cargo fmt --all
+    cargo fmt --manifest-path guest/Cargo.toml
+
+# Lints as CI has them
+lint:
+    cargo clippy --locked --workspace --all-targets -- --deny warnings
+    scripts/tidy
+
+# Licences and sources of the dependencies
+deny:
+    scripts/deny
+
+# Rebuild guest/selur.wasm and its sha256
+guest:
+    scripts/guest
+
+# Compare guest/selur.wasm with what its source gives
+guest-verify:
+    scripts/guest --verify
+
+# Write the generated files anew: conformance/protocol.json, vectors, schemas
+generate:
+    scripts/generate
+
+# create + start beside `runc run` of the same bundle: medians of 20, one run
+bench-create:
+    cargo run --release --locked --package selur-runtime --example create_start
+
+# What the guest's budget costs a call
+bench-budget:
+    cargo run --release --locked --package selur-core --example guest_budget
