@@ -9,6 +9,7 @@ mod error;
 mod images;
 mod inspection;
 mod logs;
+pub mod simulated;
 mod spec;
 
 pub use effect::{Done, Effect, Operation};
@@ -16,6 +17,7 @@ pub use error::RuntimeError;
 pub use images::{Image, Images, ProgressSink, PullProgress};
 pub use inspection::Inspection;
 pub use logs::{LogEntry, LogOptions, LogStream, OutputStream};
+pub use simulated::Simulated;
 pub use spec::{ContainerSpec, NetworkMode, PullPolicy, RestartPolicy, SpecError};
 
 use futures_util::future::BoxFuture;

@@ -1,0 +1,166 @@
+//! The simulated image store: references and digests made from them, without layers.
+
+use super::clock::Clock;
+use super::script::{Point, Script};
+use super::{Simulated, aborted};
+use crate::{Image, Images, ProgressSink, PullProgress, RuntimeError};
+use futures_util::future::BoxFuture;
+use selur_protocol::{ImageReference, Status};
+use std::collections::BTreeMap;
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// What every simulated layer weighs.
+const LAYER_BYTES: u64 = 4096;
+
+/// The images that were pulled or loaded, by reference.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    images: BTreeMap<String, Image>,
+}
+
+impl Store {
+    /// Puts an image there unless it is there; answers its digest.
+    pub(super) fn add(&mut self, reference: &str, clock: &Clock) -> String {
+        let image = self.images.entry(reference.to_string()).or_insert_with(|| Image {
+            reference: reference.to_string(),
+            digest: digest_of(reference),
+            size_bytes: LAYER_BYTES,
+            created_at: Some(clock.now().to_rfc3339()),
+        });
+        image.digest.clone()
+    }
+
+    /// The digest of an image that is there.
+    ///
+    /// # Errors
+    /// `image_not_found`: it is not.
+    pub(super) fn find(&self, reference: &str) -> Result<String, RuntimeError> {
+        match self.images.get(reference) {
+            Some(image) => Ok(image.digest.clone()),
+            None => Err(RuntimeError::new(
+                Status::ImageNotFound,
+                format!("the image {reference} is not here: pull it first"),
+            )),
+        }
+    }
+}
+
+impl Images for Simulated {
+    fn pull<'a>(
+        &'a self,
+        reference: &'a str,
+        progress: ProgressSink<'a>,
+        abort: CancellationToken,
+    ) -> BoxFuture<'a, Result<Image, RuntimeError>> {
+        Box::pin(async move {
+            let reference = in_full(reference)?;
+            let script = Script::of(&reference)?;
+            if let Some(status) = script.fails(Point::Pull) {
+                let message = format!("the image's script makes pull fail with {}", status.name());
+                return Err(RuntimeError::new(status, message));
+            }
+            if script.hangs(Point::Pull) {
+                abort.cancelled().await;
+            }
+            if abort.is_cancelled() {
+                return Err(aborted());
+            }
+            let layer = digest_of(&format!("layer of {reference}"));
+            progress(PullProgress::Resolved {
+                digest: digest_of(&reference),
+                layers: vec![(layer.clone(), LAYER_BYTES)],
+            });
+            progress(PullProgress::Downloaded {
+                layer: layer.clone(),
+                bytes: LAYER_BYTES,
+            });
+            progress(PullProgress::LayerDone { layer });
+            self.keep(&reference)
+        })
+    }
+
+    fn load<'a>(
+        &'a self,
+        layout: &'a Path,
+        reference: &'a str,
+    ) -> BoxFuture<'a, Result<Image, RuntimeError>> {
+        Box::pin(async move {
+            let reference = in_full(reference)?;
+            // Source: OCI image specification 1.1, "Image Layout": the file that marks such a directory.
+            let marker = layout.join("oci-layout");
+            if !marker.is_file() {
+                let message = format!(
+                    "{} is no OCI image layout: it has no oci-layout",
+                    layout.display()
+                );
+                return Err(RuntimeError::new(Status::InvalidRequest, message));
+            }
+            self.keep(&reference)
+        })
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Image>, RuntimeError>> {
+        let images = self.world().store.images.values().cloned().collect();
+        Box::pin(std::future::ready(Ok(images)))
+    }
+
+    fn delete<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async move {
+            let reference = in_full(reference)?;
+            let mut world = self.world();
+            world.store.find(&reference)?;
+            let user = world
+                .containers
+                .iter()
+                .find(|(_, container)| container.image() == reference);
+            if let Some((id, _)) = user {
+                let message = format!("the container {id} is made from {reference}: delete it first");
+                return Err(RuntimeError::new(Status::InvalidState, message));
+            }
+            world.store.images.remove(&reference);
+            Ok(())
+        })
+    }
+}
+
+impl Simulated {
+    fn keep(&self, reference: &str) -> Result<Image, RuntimeError> {
+        let mut guard = self.world();
+        let world = &mut *guard;
+        world.store.add(reference, &world.clock);
+        let image = world.store.images.get(reference).cloned();
+        image.ok_or_else(|| RuntimeError::new(Status::InternalError, "the store lost an image"))
+    }
+}
+
+fn in_full(reference: &str) -> Result<String, RuntimeError> {
+    match ImageReference::parse(reference) {
+        Ok(reference) => Ok(reference.to_string()),
+        Err(reason) => Err(RuntimeError::new(Status::InvalidRequest, reason.message())),
+    }
+}
+
+/// The digest that the reference names, else one made from its text. It is no hash of anything.
+fn digest_of(reference: &str) -> String {
+    if let Some(digest) = ImageReference::parse(reference)
+        .ok()
+        .and_then(|image| image.digest())
+    {
+        return digest.to_string();
+    }
+    let word = |salt: u8| {
+        let bytes = reference.bytes().chain([salt]);
+        // FNV-1a 64: http://www.isthe.com/chongo/tech/comp/fnv/
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    format!(
+        "sha256:{:016x}{:016x}{:016x}{:016x}",
+        word(0),
+        word(1),
+        word(2),
+        word(3)
+    )
+}
