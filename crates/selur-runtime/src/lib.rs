@@ -11,6 +11,7 @@ mod inspection;
 mod logs;
 pub mod simulated;
 mod spec;
+pub mod store;
 
 pub use effect::{Done, Effect, Operation};
 pub use error::RuntimeError;
