@@ -73,6 +73,8 @@ reasons! {
     StaleHandle = 19, InvalidRequest, "this slot or ticket was already used, or never given out: each is used once";
     /// The answer does not fit the slot that the request came in.
     SlotTooSmall = 20, InvalidRequest, "the answer does not fit into the slot: reserve more bytes";
+    /// An input of the host's own making is not of its encoding.
+    MalformedInput = 21, InvalidRequest, "the host gave the kernel an input that is not of its encoding";
     /// No container has this id, name or prefix.
     NoSuchContainer = 32, ContainerNotFound, "no container has this id, name or id prefix: `selur ps -a` lists them";
     /// Several containers share the prefix.
@@ -89,6 +91,8 @@ reasons! {
     TicketsFull = 57, ResourceExhausted, "too many requests are in flight: await some first";
     /// Half of all tickets are waits.
     WaitsFull = 58, ResourceExhausted, "too many waits are open: cancel some first";
+    /// No gap of the arena holds the frame.
+    ArenaFull = 59, ResourceExhausted, "the memory for frames is full: release responses that were read, or send less at a time";
     /// The deadline passed.
     DeadlinePassed = 64, Timeout, "the deadline passed before the answer came";
     /// The caller cancelled the request.
