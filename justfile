@@ -35,11 +35,11 @@ deny:
 
 # Rebuild guest/selur.wasm and its sha256
 guest:
-    scripts/guest
+    guest/build.sh
 
 # Compare guest/selur.wasm with what its source gives
 guest-verify:
-    scripts/guest --verify
+    guest/build.sh --verify
 
 # Write the generated files anew: conformance/protocol.json, vectors, schemas
 generate:
