@@ -7,10 +7,13 @@
 //!
 //! It is never published, and nothing but tests may depend on it.
 
+pub mod catalog;
 pub mod generated;
 pub mod json;
 pub mod protocol;
+pub mod replay;
 pub mod suite;
+pub mod vector;
 
 use std::path::PathBuf;
 

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `fault.test/OPERATION:STATUS` | OPERATION (`pull`, `create`, `start`, `stop`, `kill`, `pause`, `resume`, `delete`, `inspect`) fails with STATUS, always, and changes nothing |
 //! | `fault.test/hang:OPERATION` | OPERATION does not end until it is aborted; a hanging stop also ends when the process does, and a forced delete never hangs |
+//! | `fault.test/late:OPERATION` | the same, but when the abort comes OPERATION is done already: it succeeds |
 //! | `fault.test/exit:CODE` | ends by itself with CODE (0 to 255) as soon as it is started: the exit is observed, and is newer than what start's completion reports |
 //! | `fault.test/exit-on-usr1:CODE` | runs until SIGUSR1 reaches it, then ends by itself with CODE: the exit is observed, and the completion of kill does not tell it |
 //! | `fault.test/restarting:CODE` | is `restarting` as soon as it is started, having ended with CODE, until it is stopped or killed |
@@ -44,7 +45,7 @@ use container::{Change, Container};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use images::Store;
-use script::{Point, Script};
+use script::{Aborted, Point, Script};
 use selur_protocol::{ContainerId, Status};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -114,8 +115,10 @@ impl Simulated {
                 let message = format!("the image's script makes {words} fail with {}", status.name());
                 return Err(RuntimeError::new(status, message));
             }
-            if script.hangs(*point) && !matches!(operation, Operation::Delete { force: true }) {
-                self.hang(id, &operation, &abort).await?;
+            if let Some(aborted) = script.hangs(*point)
+                && !matches!(operation, Operation::Delete { force: true })
+            {
+                self.hang(id, &operation, &abort, aborted).await?;
             }
         }
         self.world().perform(id, operation, script)
@@ -127,11 +130,16 @@ impl Simulated {
         id: ContainerId,
         operation: &Operation,
         abort: &CancellationToken,
+        aborted: Aborted,
     ) -> Result<(), RuntimeError> {
+        let outcome = || match aborted {
+            Aborted::GivesUp => Err(self::aborted()),
+            Aborted::Succeeds => Ok(()),
+        };
         let changes = self.world().containers.get(&id).map(Container::changes);
         let Some(mut changes) = changes else {
             abort.cancelled().await;
-            return Err(aborted());
+            return outcome();
         };
         loop {
             let ended = match self.world().containers.get(&id) {
@@ -142,7 +150,7 @@ impl Simulated {
                 return Ok(());
             }
             tokio::select! {
-                () = abort.cancelled() => return Err(aborted()),
+                () = abort.cancelled() => return outcome(),
                 // An error means that the container is gone, which the next round finds.
                 _ = changes.changed() => {}
             }

@@ -16,6 +16,16 @@ pub(super) enum Script {
     KeepRestarting { code: u8 },
     Fail { at: Point, status: Status },
     Hang { at: Point },
+    Late { at: Point },
+}
+
+/// What a hanging operation does once it is aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aborted {
+    /// Ends without having done anything.
+    GivesUp,
+    /// Is done all the same.
+    Succeeds,
 }
 
 /// Where a script can interfere.
@@ -51,6 +61,7 @@ impl Script {
             "exit-on-usr1" => exit_code(tag).map(|code| Script::ExitOnUsr1 { code }),
             "restarting" => exit_code(tag).map(|code| Script::KeepRestarting { code }),
             "hang" => Point::named(tag).map(|at| Script::Hang { at }),
+            "late" => Point::named(tag).map(|at| Script::Late { at }),
             path => Point::named(path)
                 .zip(failure(tag))
                 .map(|(at, status)| Script::Fail { at, status }),
@@ -74,9 +85,13 @@ impl Script {
         }
     }
 
-    /// Whether an operation hangs at this point.
-    pub(super) fn hangs(self, point: Point) -> bool {
-        self == Script::Hang { at: point }
+    /// What an operation does at this point once it is aborted, if it waits for that.
+    pub(super) fn hangs(self, point: Point) -> Option<Aborted> {
+        match self {
+            Script::Hang { at } if at == point => Some(Aborted::GivesUp),
+            Script::Late { at } if at == point => Some(Aborted::Succeeds),
+            _ => None,
+        }
     }
 }
 
