@@ -1,20 +1,100 @@
 //! The image store: pulls images, verifies and unpacks them, and keeps what containers use.
+//!
+//! Several processes may work on one store at once; the disk is the truth and nothing is cached in memory. Nothing in it
+//! is ever half-written: files and layers are made in `ingest` or under a temporary name, put on disk, and renamed.
+//!
+//! # On disk
+//! Below `ROOT/images`, which only its owner may enter. JSON files carry a schema version.
+//!
+//! | path | what |
+//! |---|---|
+//! | `store.json` | the schema of the whole |
+//! | `blobs/sha256-HEX` | manifests and configurations, as they came |
+//! | `layers/HEX32/` | an unpacked layer in overlayfs form, named by the first 32 digits of its diff_id |
+//! | `layers/HEX32.json` | the layer's whole diff_id, its size, and whether it hides all below it |
+//! | `refs/HEX.json` | a reference, its manifest's digest, size and time; named by the sha256 of the reference |
+//! | `uses/CONTAINER` | a container, its manifest's digest, and the blobs and layers that it needs |
+//! | `leases/RANDOM` | what a living process works with; locked by it, void when the lock is free |
+//! | `locks/HEX32` | locked by who fetches this layer |
+//! | `ingest/RANDOM/` | downloads and layers in the making; locked by who makes them, swept when the lock is free |
+//! | `lock` | held for milliseconds: taking a lease, writing a reference, collecting what nobody needs |
+//!
+//! Compressed layers are not kept: a layer is its directory.
 
+mod catalog;
+mod challenge;
 mod content;
+mod credentials;
+mod digest;
+mod directories;
+mod disk;
+mod error;
+mod layers;
+mod layout;
 mod leases;
+mod limits;
+mod manifest;
+mod platform;
+mod pull;
+mod registry;
+mod source;
+mod unpack;
 
 pub use content::{ImageConfig, ImageContent};
+pub use limits::Limits;
 
 use crate::{Image, Images, ProgressSink, PullPolicy, RuntimeError};
+use catalog::{Documents, Reference};
+use digest::Digest;
+use directories::Directories;
+use error::{StoreError, quoted};
 use futures_util::future::BoxFuture;
-use selur_protocol::{ContainerId, Status};
+use layout::Layout;
+use leases::Lease;
+use pull::Pull;
+use registry::Registry;
+use selur_protocol::{ContainerId, ImageReference};
+use source::{Source, joined};
 use std::path::{Path, PathBuf};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 /// The images below one state root. Cheap to clone; several processes may share the root.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), selur_runtime::RuntimeError> {
+/// use selur_runtime::{PullPolicy, store::Store};
+/// use tokio_util::sync::CancellationToken;
+///
+/// let store = Store::open("/var/lib/selur".as_ref())?;
+/// let abort = CancellationToken::new();
+/// let image = store.resolve("alpine:3.20", PullPolicy::Missing, &|progress| println!("{progress:?}"), abort).await?;
+/// println!("{:?} over {:?}", image.config.cmd, image.layers);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Store {
-    directory: PathBuf,
+    directories: Directories,
+    options: StoreOptions,
+}
+
+/// How a store behaves.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Caps on what an image may make the store do.
+    pub limits: Limits,
+    /// Where docker's `config.json` is, for credentials: `$DOCKER_CONFIG`, else `~/.docker`. None: no credentials.
+    pub docker_config: Option<PathBuf>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions {
+            limits: Limits::default(),
+            docker_config: credentials::default_directory(),
+        }
+    }
 }
 
 impl Store {
@@ -24,9 +104,16 @@ impl Store {
     /// - `permission_denied`: the directory cannot be made or written to.
     /// - `unsupported`: it is of a newer schema.
     pub fn open(root: &Path) -> Result<Store, RuntimeError> {
-        Ok(Store {
-            directory: root.join("images"),
-        })
+        Store::open_with(root, StoreOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(root: &Path, options: StoreOptions) -> Result<Store, RuntimeError> {
+        let directories = Directories::open(root.join("images"))?;
+        Ok(Store { directories, options })
     }
 
     /// Gives the image of a reference, pulling it if the policy says so.
@@ -40,8 +127,22 @@ impl Store {
         progress: ProgressSink<'_>,
         abort: CancellationToken,
     ) -> Result<ImageContent, RuntimeError> {
-        let _ = (policy, progress, abort);
-        Err(self.unfinished(reference))
+        let parsed = parse(reference)?;
+        let name = parsed.to_string();
+        if policy != PullPolicy::Always
+            && let Some(content) = self
+                .blocking(move |directories| stored(directories, &name))
+                .await?
+        {
+            return Ok(content);
+        }
+        if policy == PullPolicy::Never {
+            return Err(StoreError::NotFound(format!(
+                "{parsed} is not in the store, and the pull policy is never: `selur pull {parsed}` fetches it"
+            ))
+            .into());
+        }
+        Ok(self.pull_from_registry(&parsed, progress, abort).await?.1)
     }
 
     /// Gives an image that is in the store by the digest of its manifest. Blocks.
@@ -49,7 +150,9 @@ impl Store {
     /// # Errors
     /// `image_not_found`: the store lacks it or a part of it.
     pub fn content(&self, manifest_digest: &str) -> Result<ImageContent, RuntimeError> {
-        Err(self.unfinished(manifest_digest))
+        let digest = parse_digest(manifest_digest)?;
+        let content = leased(&self.directories, "", &digest)?;
+        content.ok_or_else(|| missing(&digest).into())
     }
 
     /// Records that a container uses an image, so that no deletion removes its layers. Blocks until it is on disk.
@@ -57,8 +160,10 @@ impl Store {
     /// # Errors
     /// `image_not_found`: the store lacks it. Else the disk's.
     pub fn pin(&self, container: ContainerId, manifest_digest: &str) -> Result<(), RuntimeError> {
-        let _ = container;
-        Err(self.unfinished(manifest_digest))
+        let digest = parse_digest(manifest_digest)?;
+        let _lock = self.directories.lock()?;
+        let documents = Documents::read(&self.directories, &digest)?.ok_or_else(|| missing(&digest))?;
+        Ok(catalog::pin(&self.directories, container, &documents)?)
     }
 
     /// Records that a container uses no image any more; nothing happens if it used none. Blocks until it is on disk.
@@ -66,21 +171,60 @@ impl Store {
     /// # Errors
     /// The disk's.
     pub fn unpin(&self, container: ContainerId) -> Result<(), RuntimeError> {
-        let _ = container;
-        Ok(())
+        Ok(catalog::unpin(&self.directories, container)?)
     }
 
     /// Every container that uses an image, with the manifest's digest: for recovery, which unpins those that are gone.
+    /// Blocks.
     ///
     /// # Errors
     /// The disk's.
     pub fn pins(&self) -> Result<Vec<(ContainerId, String)>, RuntimeError> {
-        Ok(Vec::new())
+        let pins = catalog::pins(&self.directories)?;
+        Ok(pins
+            .into_iter()
+            .map(|(container, digest)| (container, digest.to_string()))
+            .collect())
     }
 
-    fn unfinished(&self, what: &str) -> RuntimeError {
-        let message = format!("{what} is not in {}", self.directory.display());
-        RuntimeError::new(Status::ImageNotFound, message)
+    async fn pull_from_registry(
+        &self,
+        reference: &ImageReference<'_>,
+        progress: ProgressSink<'_>,
+        abort: CancellationToken,
+    ) -> Result<(Reference, ImageContent), StoreError> {
+        let registry = Registry::new(
+            reference,
+            self.options.docker_config.clone(),
+            &self.options.limits,
+        )?;
+        self.pull_from(Source::Registry(Box::new(registry)), reference, progress, abort)
+            .await
+    }
+
+    async fn pull_from(
+        &self,
+        source: Source,
+        reference: &ImageReference<'_>,
+        progress: ProgressSink<'_>,
+        abort: CancellationToken,
+    ) -> Result<(Reference, ImageContent), StoreError> {
+        let pull = Pull {
+            directories: &self.directories,
+            limits: &self.options.limits,
+            source,
+            progress,
+        };
+        pull.run(reference, abort).await
+    }
+
+    /// Does what blocks away from the reactor.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Directories) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let directories = self.directories.clone();
+        joined(spawn_blocking(move || work(&directories)).await)
     }
 }
 
@@ -91,8 +235,11 @@ impl Images for Store {
         progress: ProgressSink<'a>,
         abort: CancellationToken,
     ) -> BoxFuture<'a, Result<Image, RuntimeError>> {
-        let _ = (progress, abort);
-        Box::pin(std::future::ready(Err(self.unfinished(reference))))
+        Box::pin(async move {
+            let reference = parse(reference)?;
+            let (record, _) = self.pull_from_registry(&reference, progress, abort).await?;
+            Ok(record.into_image())
+        })
     }
 
     fn load<'a>(
@@ -100,15 +247,80 @@ impl Images for Store {
         layout: &'a Path,
         reference: &'a str,
     ) -> BoxFuture<'a, Result<Image, RuntimeError>> {
-        let _ = layout;
-        Box::pin(std::future::ready(Err(self.unfinished(reference))))
+        Box::pin(async move {
+            let reference = parse(reference)?;
+            let directory = layout.to_owned();
+            let layout = joined(spawn_blocking(move || Layout::open(&directory)).await)?;
+            let abort = CancellationToken::new();
+            let pulled = self
+                .pull_from(Source::Layout(layout), &reference, &|_| {}, abort)
+                .await;
+            let (record, _) = pulled.map_err(|error| match error {
+                // What was given is wrong, not a network.
+                StoreError::Content(words) => StoreError::Invalid(words),
+                other => other,
+            })?;
+            Ok(record.into_image())
+        })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Image>, RuntimeError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+        Box::pin(async move {
+            let all = self.blocking(Reference::all).await?;
+            Ok(all.into_iter().map(Reference::into_image).collect())
+        })
     }
 
     fn delete<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        Box::pin(std::future::ready(Err(self.unfinished(reference))))
+        Box::pin(async move {
+            let reference = parse(reference)?.to_string();
+            let delete = move |directories: &Directories| {
+                let lock = directories.lock()?;
+                let trash = catalog::delete(directories, &lock, &reference)?;
+                drop(lock);
+                drop(trash);
+                Ok(())
+            };
+            Ok(self.blocking(delete).await?)
+        })
     }
+}
+
+/// The image that a reference stands for, if the store has all of it.
+fn stored(directories: &Directories, name: &str) -> Result<Option<ImageContent>, StoreError> {
+    match Reference::find(directories, name)? {
+        Some(found) => leased(directories, name, &found.digest),
+        None => Ok(None),
+    }
+}
+
+/// An image of the store, with a lease on it.
+fn leased(
+    directories: &Directories,
+    name: &str,
+    digest: &Digest,
+) -> Result<Option<ImageContent>, StoreError> {
+    let lock = directories.lock()?;
+    let Some(documents) = Documents::read(directories, digest)? else {
+        return Ok(None);
+    };
+    let lease = Lease::take(directories, &lock, &documents.kept())?;
+    pull::content(directories, name, documents, lease)
+}
+
+fn parse(reference: &str) -> Result<ImageReference<'_>, StoreError> {
+    ImageReference::parse(reference).map_err(|reason| {
+        StoreError::Invalid(format!("{}: {}", quoted(reference.as_bytes()), reason.message()))
+    })
+}
+
+fn parse_digest(text: &str) -> Result<Digest, StoreError> {
+    Digest::parse(text)
+        .ok_or_else(|| StoreError::Invalid(format!("{} is no digest", quoted(text.as_bytes()))))
+}
+
+fn missing(digest: &Digest) -> StoreError {
+    StoreError::NotFound(format!(
+        "the store lacks the image {digest} or a part of it: pull it again"
+    ))
 }

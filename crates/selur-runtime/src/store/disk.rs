@@ -1,0 +1,291 @@
+//! Writing that a crash cannot halve, locks between processes, and removal of any tree.
+
+use super::error::{During, StoreError};
+use ring::rand::SecureRandom;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What begins the name of a file that is being written; readers of directories pass over it.
+pub(super) const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// A name that no other process uses: 128 random bits in hex.
+pub(super) fn random_name() -> Result<String, StoreError> {
+    let mut bytes = [0u8; 16];
+    ring::rand::SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| std::io::Error::other("the system's random source failed"))
+        .during(|| "choosing a temporary name".to_owned())?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// Replaces a file by one that is complete and on disk, or leaves it as it was.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let what = || format!("writing {}", path.display());
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let temporary = directory.join(format!("{TEMPORARY_PREFIX}{}", random_name()?));
+    let written = File::create_new(&temporary)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.during(what)?;
+    sync_directory(directory)
+}
+
+/// Puts a directory's entries on disk.
+pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .during(|| format!("syncing {}", path.display()))
+}
+
+/// Removes a file; that it does not exist is fine.
+pub(super) fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.during(|| format!("removing {}", path.display())),
+    }
+}
+
+/// An exclusive lock on a file, among all processes; released on drop or when the process ends.
+#[derive(Debug)]
+pub(super) struct FileLock {
+    // Held for its lock only.
+    _file: File,
+}
+
+impl FileLock {
+    /// Waits for the lock. For sections that last milliseconds.
+    pub(super) fn wait(path: &Path) -> Result<FileLock, StoreError> {
+        let file = open_lock(path)?;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => {
+                    other.during(|| format!("locking {}", path.display()))?;
+                    return Ok(FileLock { _file: file });
+                }
+            }
+        }
+    }
+
+    /// The lock, if nobody holds it.
+    pub(super) fn attempt(path: &Path) -> Result<Option<FileLock>, StoreError> {
+        loop {
+            let file = open_lock(path)?;
+            if !try_lock(&file, path)? {
+                return Ok(None);
+            }
+            // The one who held it before may have removed the file, and another made it anew.
+            if is_same_file(&file, path) {
+                return Ok(Some(FileLock { _file: file }));
+            }
+        }
+    }
+
+    /// Releases the lock and removes its file. Those who wait make it anew.
+    pub(super) fn release(self, path: &Path) -> Result<(), StoreError> {
+        remove_file(path)
+    }
+
+    /// Waits for the lock for as long as it takes, and stops waiting when asked to.
+    ///
+    /// Linux has no lock between processes that can be awaited, so this asks again and again.
+    pub(super) async fn wait_until(path: &Path, stop: &CancellationToken) -> Result<FileLock, StoreError> {
+        const ASK_AGAIN: Duration = Duration::from_millis(15);
+        loop {
+            if let Some(lock) = FileLock::attempt(path)? {
+                return Ok(lock);
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Err(StoreError::Cancelled),
+                () = tokio::time::sleep(ASK_AGAIN) => {}
+            }
+        }
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File, StoreError> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .during(|| format!("opening the lock {}", path.display()))
+}
+
+/// Whether the lock is now held through this descriptor.
+pub(super) fn try_lock(file: impl AsFd, path: &Path) -> Result<bool, StoreError> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error).during(|| format!("locking {}", path.display())),
+    }
+}
+
+/// Removes a directory and all below it, however deep; that it does not exist is fine.
+///
+/// Directories that are not empty are moved up beside the one being removed, so neither the stack, nor the number of
+/// open files, nor the length of a path bounds the depth. Symbolic links are never followed.
+pub(super) fn remove_tree(path: &Path) -> Result<(), StoreError> {
+    let what = || format!("removing {}", path.display());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let top = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        other => other.during(what)?,
+    };
+    empty_directory(top.as_fd()).during(what)?;
+    std::fs::remove_dir(path).during(what)
+}
+
+/// Removes everything in a directory, however deep.
+pub(super) fn empty_directory(top: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let mut moved = 0u64;
+    loop {
+        let mut directories = Vec::new();
+        for name in names(top)? {
+            match rustix::fs::unlinkat(top, &name, AtFlags::empty()) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => directories.push(name),
+                Err(error) => return Err(error),
+            }
+        }
+        if directories.is_empty() {
+            return Ok(());
+        }
+        for directory in directories {
+            flatten(top, &directory, &mut moved)?;
+            rustix::fs::unlinkat(top, &directory, AtFlags::REMOVEDIR)?;
+        }
+    }
+}
+
+/// Empties one directory: files are removed, directories are moved to `top`.
+fn flatten(top: BorrowedFd<'_>, directory: &std::ffi::CString, moved: &mut u64) -> rustix::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let inner: OwnedFd = rustix::fs::openat(top, directory, flags, Mode::empty())?;
+    for name in names(inner.as_fd())? {
+        match rustix::fs::unlinkat(&inner, &name, AtFlags::empty()) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {
+                if rustix::fs::unlinkat(&inner, &name, AtFlags::REMOVEDIR).is_err() {
+                    move_up(&inner, &name, top, moved)?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn move_up(
+    from: &OwnedFd,
+    name: &std::ffi::CString,
+    top: BorrowedFd<'_>,
+    moved: &mut u64,
+) -> rustix::io::Result<()> {
+    loop {
+        *moved += 1;
+        let free = format!("{TEMPORARY_PREFIX}removed-{moved}");
+        match rustix::fs::renameat_with(from, name, top, &free, rustix::fs::RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::EXIST) => {}
+            other => return other,
+        }
+    }
+}
+
+fn names(directory: BorrowedFd<'_>) -> rustix::io::Result<Vec<std::ffi::CString>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// A directory for things that are not finished. It and all in it go away on drop; if the process dies, the next
+/// process that opens the store removes it, because its lock is free then.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    path: PathBuf,
+    // Held for its lock only.
+    _directory: File,
+}
+
+impl Workspace {
+    /// Makes a new one. The caller holds the store's lock, so that no sweep sees it before it is locked.
+    pub(super) fn create(parent: &Path) -> Result<Workspace, StoreError> {
+        let path = parent.join(random_name()?);
+        let what = || format!("making {}", path.display());
+        std::fs::create_dir(&path).during(what)?;
+        let directory = File::open(&path).during(what)?;
+        try_lock(&directory, &path)?;
+        Ok(Workspace {
+            path,
+            _directory: directory,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes those whose owners are gone. The caller holds the store's lock.
+    pub(super) fn sweep(parent: &Path) -> Result<(), StoreError> {
+        for path in list_directory(parent)? {
+            let Ok(directory) = File::open(&path) else {
+                continue;
+            };
+            if directory.metadata().is_ok_and(|found| found.is_dir()) && try_lock(&directory, &path)? {
+                remove_tree(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next sweep.
+        let _ = remove_tree(&self.path);
+    }
+}
+
+/// The paths in a directory, without those that are being written.
+pub(super) fn list_directory(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let what = || format!("reading {}", path.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(path).during(what)? {
+        let entry = entry.during(what)?;
+        if !entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(TEMPORARY_PREFIX.as_bytes())
+        {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whether an open file is the one that is at a path now.
+fn is_same_file(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(left), Ok(right)) => (left.dev(), left.ino()) == (right.dev(), right.ino()),
+        _ => false,
+    }
+}

@@ -1,0 +1,102 @@
+//! What goes wrong in the store, and the status and words that leave it.
+
+use crate::RuntimeError;
+use selur_protocol::Status;
+use std::io;
+
+/// Any failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// The caller's argument or the user's configuration is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such image, or none for this platform.
+    #[error("{0}")]
+    NotFound(String),
+    /// The registry refuses.
+    #[error("{0}")]
+    Refused(String),
+    /// The registry is unreachable, breaks off or answers nonsense.
+    #[error("{0}")]
+    Network(String),
+    /// The image itself is broken or hostile: what its digests, its sizes or the formats deny.
+    #[error("{0}")]
+    Content(String),
+    /// A cap would be passed.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A container uses it.
+    #[error("{0}")]
+    InUse(String),
+    /// The image needs what is not built.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The caller asked for the end.
+    #[error("the pull was cancelled")]
+    Cancelled,
+    /// The operating system failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl From<StoreError> for RuntimeError {
+    fn from(error: StoreError) -> RuntimeError {
+        let status = match &error {
+            StoreError::Invalid(_) => Status::InvalidRequest,
+            StoreError::NotFound(_) => Status::ImageNotFound,
+            StoreError::Refused(_) => Status::PermissionDenied,
+            StoreError::Network(_) | StoreError::Content(_) => Status::NetworkError,
+            StoreError::TooLarge(_) => Status::ResourceExhausted,
+            StoreError::InUse(_) => Status::InvalidState,
+            StoreError::Unsupported(_) => Status::Unsupported,
+            StoreError::Cancelled => Status::Cancelled,
+            StoreError::Io { source, .. } => return io_error(error.to_string(), source.kind()),
+        };
+        RuntimeError::new(status, error.to_string())
+    }
+}
+
+fn io_error(message: String, kind: io::ErrorKind) -> RuntimeError {
+    use io::ErrorKind;
+    let (status, hint) = match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (
+            Status::ResourceExhausted,
+            "; free some disk space, or choose another state root",
+        ),
+        ErrorKind::PermissionDenied => (
+            Status::PermissionDenied,
+            "; the image store needs root, and a file system that takes device nodes and ownership",
+        ),
+        ErrorKind::ReadOnlyFilesystem => (Status::PermissionDenied, "; choose another state root"),
+        _ => (Status::InternalError, ""),
+    };
+    RuntimeError::new(status, message + hint)
+}
+
+/// Says what was being done when the operating system failed.
+pub(super) trait During<T> {
+    /// `what` is a gerund with the path: `writing "/x"`.
+    fn during(self, what: impl FnOnce() -> String) -> Result<T, StoreError>;
+}
+
+impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
+    fn during(self, what: impl FnOnce() -> String) -> Result<T, StoreError> {
+        self.map_err(|error| StoreError::Io {
+            what: what(),
+            source: error.into(),
+        })
+    }
+}
+
+/// Puts a name from outside into a message: quoted, escaped, and not longer than people read.
+pub(super) fn quoted(text: &[u8]) -> String {
+    const LONGEST_BYTES: usize = 200;
+    let shown = String::from_utf8_lossy(&text[..text.len().min(LONGEST_BYTES)]);
+    let more = if text.len() > LONGEST_BYTES { "…" } else { "" };
+    format!("{shown:?}{more}")
+}

@@ -1,0 +1,382 @@
+//! Reads a tar stream entry by entry: ustar, GNU long names and pax extensions, with every length checked.
+//!
+//! The `tar` crate reads the fields of a header; the framing is here, because what an entry may make us hold in memory
+//! must be bounded.
+//!
+//! Source: POSIX.1-2017, "pax"; OCI image specification 1.1, "Image Layer Filesystem Changeset".
+
+use super::super::error::{StoreError, quoted};
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+const BLOCK_BYTES: usize = 512;
+/// The longest path or link target that Linux takes, without its NUL.
+pub(super) const MAX_PATH_BYTES: usize = 4095;
+/// All pax records of one entry. Extended attributes are at most 64 KiB each.
+const MAX_PAX_BYTES: u64 = 1 << 20;
+const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    HardLink,
+    Symlink,
+    CharacterDevice,
+    BlockDevice,
+    Directory,
+    Fifo,
+}
+
+/// One entry: what its headers say. Its bytes are read from the archive.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) path: Vec<u8>,
+    /// The target of a link.
+    pub(super) link: Vec<u8>,
+    /// Permissions with setuid, setgid and sticky.
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Seconds and nanoseconds since the Unix epoch.
+    pub(super) mtime: (i64, u32),
+    /// Major and minor number of a device.
+    pub(super) device: (u32, u32),
+    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A tar stream.
+pub(super) struct Archive<R> {
+    reader: R,
+    // Of the current entry's content, and of what fills its last block.
+    unread: u64,
+    padding: u64,
+}
+
+/// What extension headers say of the entry that follows them.
+#[derive(Default)]
+struct Extensions {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    size: Option<u64>,
+    uid: Option<u64>,
+    gid: Option<u64>,
+    mtime: Option<(i64, u32)>,
+    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl<R: Read> Archive<R> {
+    pub(super) fn new(reader: R) -> Archive<R> {
+        Archive {
+            reader,
+            unread: 0,
+            padding: 0,
+        }
+    }
+
+    /// The next entry; what is left of the one before is passed over.
+    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
+        let mut extensions = Extensions::default();
+        loop {
+            self.skip_rest()?;
+            let Some(header) = self.header()? else {
+                return Ok(None);
+            };
+            let size = field("size", header.entry_size())?;
+            let kind = match header.entry_type().as_byte() {
+                0 | b'0' | b'7' if header.path_bytes().ends_with(b"/") => Kind::Directory,
+                0 | b'0' | b'7' => Kind::File,
+                b'1' => Kind::HardLink,
+                b'2' => Kind::Symlink,
+                b'3' => Kind::CharacterDevice,
+                b'4' => Kind::BlockDevice,
+                b'5' => Kind::Directory,
+                b'6' => Kind::Fifo,
+                b'x' => {
+                    let bytes = self.extension(size, MAX_PAX_BYTES)?;
+                    extensions.read_pax(&bytes)?;
+                    continue;
+                }
+                // Comments of the archive as a whole, such as git's.
+                b'g' => {
+                    self.extension(size, MAX_PAX_BYTES)?;
+                    continue;
+                }
+                b'L' => {
+                    extensions.path = Some(self.long_name(size)?);
+                    continue;
+                }
+                b'K' => {
+                    extensions.link = Some(self.long_name(size)?);
+                    continue;
+                }
+                b'S' => return Err(sparse()),
+                other => {
+                    return Err(StoreError::Content(format!(
+                        "entry {} has the unknown type {}",
+                        quoted(&header.path_bytes()),
+                        quoted(&[other])
+                    )));
+                }
+            };
+            return self.entry(kind, &header, size, extensions).map(Some);
+        }
+    }
+
+    /// Reads content of the current entry; 0 at its end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StoreError> {
+        let wanted = usize::try_from(self.unread)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        match self.reader.read(&mut buffer[..wanted]) {
+            Ok(0) => Err(truncated()),
+            Ok(count) => {
+                self.unread -= count as u64;
+                Ok(count)
+            }
+            Err(error) => Err(read_error(error)),
+        }
+    }
+
+    /// Reads what follows the last entry, so that a digest covers it.
+    pub(super) fn finish(mut self) -> Result<R, StoreError> {
+        io::copy(&mut self.reader, &mut io::sink()).map_err(read_error)?;
+        Ok(self.reader)
+    }
+
+    fn entry(
+        &mut self,
+        kind: Kind,
+        header: &tar::Header,
+        size: u64,
+        extensions: Extensions,
+    ) -> Result<Entry, StoreError> {
+        let path = extensions
+            .path
+            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = extensions
+            .link
+            .or_else(|| header.link_name_bytes().map(Cow::into_owned))
+            .unwrap_or_default();
+        let size = if kind == Kind::File {
+            extensions.size.unwrap_or(size)
+        } else {
+            0
+        };
+        for text in [&path, &link] {
+            if text.len() > MAX_PATH_BYTES {
+                return Err(StoreError::Content(format!(
+                    "the path {} has {} bytes; Linux takes {MAX_PATH_BYTES}",
+                    quoted(text),
+                    text.len()
+                )));
+            }
+            if text.contains(&0) {
+                return Err(StoreError::Content(format!(
+                    "the path {} contains a NUL",
+                    quoted(text)
+                )));
+            }
+        }
+        let owner = |name, extension: Option<u64>, value: io::Result<u64>| {
+            let id = extension.map_or_else(|| field(name, value), Ok)?;
+            // The highest id means "leave it as it is" to the kernel.
+            u32::try_from(id)
+                .ok()
+                .filter(|id| *id != u32::MAX)
+                .ok_or_else(|| {
+                    StoreError::Content(format!(
+                        "entry {} has the {name} {id}, which is no {name}",
+                        quoted(&path)
+                    ))
+                })
+        };
+        let device = match kind {
+            Kind::CharacterDevice | Kind::BlockDevice => (
+                field("device", header.device_major())?.unwrap_or(0),
+                field("device", header.device_minor())?.unwrap_or(0),
+            ),
+            _ => (0, 0),
+        };
+        let mtime = match extensions.mtime {
+            Some(time) => time,
+            None => (i64::try_from(field("time", header.mtime())?).unwrap_or(0), 0),
+        };
+        let entry = Entry {
+            kind,
+            mode: field("mode", header.mode())? & 0o7777,
+            uid: owner("uid", extensions.uid, header.uid())?,
+            gid: owner("gid", extensions.gid, header.gid())?,
+            mtime,
+            device,
+            xattrs: extensions.xattrs,
+            path,
+            link,
+        };
+        self.begin_content(size);
+        Ok(entry)
+    }
+
+    fn begin_content(&mut self, size: u64) {
+        self.unread = size;
+        self.padding = size.next_multiple_of(BLOCK_BYTES as u64).wrapping_sub(size);
+    }
+
+    /// The next header, unless the archive ends here: at a block of zeros, or with the stream.
+    fn header(&mut self) -> Result<Option<tar::Header>, StoreError> {
+        let mut block = [0u8; BLOCK_BYTES];
+        let mut filled = 0;
+        while filled < BLOCK_BYTES {
+            match self.reader.read(&mut block[filled..]) {
+                Ok(0) if filled == 0 => return Ok(None),
+                Ok(0) => return Err(truncated()),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(read_error(error)),
+            }
+        }
+        if block.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        let header = tar::Header::from_byte_slice(&block).clone();
+        // Source: POSIX.1-2017, "ustar Interchange Format", chksum: the sum of all bytes, itself as spaces.
+        let sum: u32 = block
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| {
+                if (148..156).contains(&at) {
+                    32
+                } else {
+                    u32::from(*byte)
+                }
+            })
+            .sum();
+        if header.cksum().ok() != Some(sum) {
+            return Err(StoreError::Content(
+                "a tar header has a wrong checksum: this is no tar archive, or it is damaged".to_owned(),
+            ));
+        }
+        Ok(Some(header))
+    }
+
+    fn extension(&mut self, size: u64, max_bytes: u64) -> Result<Vec<u8>, StoreError> {
+        if size > max_bytes {
+            return Err(StoreError::Content(format!(
+                "an extension header has {size} bytes; at most {max_bytes} are taken"
+            )));
+        }
+        self.begin_content(size);
+        let mut bytes = Vec::new();
+        let mut buffer = [0u8; 4096];
+        loop {
+            match self.read(&mut buffer)? {
+                0 => return Ok(bytes),
+                count => bytes.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+
+    fn long_name(&mut self, size: u64) -> Result<Vec<u8>, StoreError> {
+        let mut name = self.extension(size, MAX_PATH_BYTES as u64 + 1)?;
+        if name.last() == Some(&0) {
+            name.pop();
+        }
+        Ok(name)
+    }
+
+    fn skip_rest(&mut self) -> Result<(), StoreError> {
+        let rest = self.unread.saturating_add(self.padding);
+        (self.unread, self.padding) = (0, 0);
+        let skipped = io::copy(&mut self.reader.by_ref().take(rest), &mut io::sink()).map_err(read_error)?;
+        if skipped < rest { Err(truncated()) } else { Ok(()) }
+    }
+}
+
+impl Extensions {
+    fn read_pax(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let malformed = || StoreError::Content("a pax header is malformed".to_owned());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // LENGTH SPACE KEY = VALUE NEWLINE, where LENGTH counts all of it.
+            let space = rest.iter().position(|byte| *byte == b' ').ok_or_else(malformed)?;
+            let length: usize = number(&rest[..space]).ok_or_else(malformed)?;
+            let record = rest.get(space + 1..length).ok_or_else(malformed)?;
+            let record = record.strip_suffix(b"\n").ok_or_else(malformed)?;
+            let equals = record
+                .iter()
+                .position(|byte| *byte == b'=')
+                .ok_or_else(malformed)?;
+            self.take(&record[..equals], &record[equals + 1..])
+                .ok_or_else(malformed)??;
+            rest = &rest[length..];
+        }
+        Ok(())
+    }
+
+    /// One record; none if its value is malformed.
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Option<Result<(), StoreError>> {
+        match key {
+            // An empty value takes a record of a global header back.
+            _ if value.is_empty() && !key.starts_with(XATTR_PREFIX) => {}
+            b"path" => self.path = Some(value.to_vec()),
+            b"linkpath" => self.link = Some(value.to_vec()),
+            b"size" => self.size = Some(number(value)?),
+            b"uid" => self.uid = Some(number(value)?),
+            b"gid" => self.gid = Some(number(value)?),
+            b"mtime" => self.mtime = Some(time(value)?),
+            _ if key.starts_with(b"GNU.sparse.") => return Some(Err(sparse())),
+            _ => {
+                if let Some(name) = key.strip_prefix(XATTR_PREFIX) {
+                    self.xattrs.push((name.to_vec(), value.to_vec()));
+                }
+            }
+        }
+        Some(Ok(()))
+    }
+}
+
+fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Decimal seconds since the epoch, perhaps negative, perhaps with a fraction.
+fn time(value: &[u8]) -> Option<(i64, u32)> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = whole.parse().ok()?;
+    if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let nanoseconds: u32 = digits.parse().ok()?;
+    if whole.starts_with('-') && nanoseconds > 0 {
+        return Some((seconds.checked_sub(1)?, 1_000_000_000 - nanoseconds));
+    }
+    Some((seconds, nanoseconds))
+}
+
+fn field<T>(name: &str, value: io::Result<T>) -> Result<T, StoreError> {
+    value.map_err(|_| StoreError::Content(format!("a tar header's {name} is no number")))
+}
+
+fn sparse() -> StoreError {
+    StoreError::Unsupported(
+        "the layer holds a sparse file in GNU's form: build it without --sparse".to_owned(),
+    )
+}
+
+fn truncated() -> StoreError {
+    StoreError::Content("the layer ends in the middle of an entry".to_owned())
+}
+
+/// An error of the reader below: its own if it is one of ours, else the compressed data is broken.
+pub(super) fn read_error(error: io::Error) -> StoreError {
+    match error.downcast::<StoreError>() {
+        Ok(ours) => ours,
+        Err(error) => StoreError::Content(format!("the layer cannot be decompressed: {error}")),
+    }
+}
