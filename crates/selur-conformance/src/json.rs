@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The width that a line may have, in characters.
 const WIDTH: usize = 110;
@@ -17,6 +18,19 @@ pub fn to_text(value: &impl Serialize) -> serde_json::Result<String> {
     write(&compact, 0, &mut text)?;
     text.push('\n');
     Ok(text)
+}
+
+/// The value with the fields of every object in the order of their names, whatever order serde_json was built to keep.
+pub fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.into_iter().collect();
+            let fields = fields.into_iter().map(|(key, value)| (key, sorted(value)));
+            Value::Object(fields.collect())
+        }
+        other => other,
+    }
 }
 
 /// Writes compact JSON, broken where it is too long for what is left of the line.

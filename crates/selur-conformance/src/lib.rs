@@ -8,6 +8,7 @@
 //! It is never published, and nothing but tests may depend on it.
 
 pub mod catalog;
+pub mod docs;
 pub mod generated;
 pub mod json;
 pub mod protocol;

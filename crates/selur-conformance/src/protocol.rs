@@ -3,6 +3,7 @@
 //! Everything is read from selur-protocol, never written twice; only the state table is told here, and every cell of
 //! it is a vector.
 
+use crate::generated::{Error, Generated};
 use selur_protocol::{Command, Reason, Signal, State, Status, abi};
 use selur_runtime::ContainerSpec;
 use serde::Serialize;
@@ -187,12 +188,15 @@ impl Protocol {
         }
     }
 
-    /// The file's text.
+    /// The file as it should be committed.
     ///
     /// # Errors
     /// None that the types allow; serde_json's signature has one.
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        crate::json::to_text(self)
+    pub fn generated() -> Result<Generated, Error> {
+        Ok(Generated {
+            path: crate::directory().join("protocol.json"),
+            text: crate::json::to_text(&Protocol::current())?,
+        })
     }
 }
 

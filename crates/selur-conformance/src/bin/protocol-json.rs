@@ -1,15 +1,10 @@
-//! Prints `conformance/protocol.json` as the protocol crate has it; `--write` writes the file, `--check` compares it.
+//! Prints `conformance/protocol.json` as the protocol crate has it, and `docs/API.md` with tables to match; `--write`
+//! writes both files, `--check` compares them.
 
-use selur_conformance::generated::{Generated, run};
+use selur_conformance::docs;
 use selur_conformance::protocol::Protocol;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run(|| {
-        let text = Protocol::current().to_json()?;
-        Ok(vec![Generated {
-            path: selur_conformance::directory().join("protocol.json"),
-            text,
-        }])
-    })
+    selur_conformance::generated::run(|| Ok(vec![Protocol::generated()?, docs::generated()?]))
 }

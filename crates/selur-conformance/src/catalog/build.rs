@@ -1,5 +1,6 @@
 //! Words to write vectors with. All of them only build data.
 
+use crate::json::sorted;
 use crate::vector::*;
 use serde_json::Value;
 
@@ -76,7 +77,7 @@ pub(super) fn data(text: &str) -> Expect {
 /// Success with JSON that contains this.
 pub(super) fn json(part: Value) -> Expect {
     Expect {
-        json: Some(part),
+        json: Some(sorted(part)),
         ..done()
     }
 }
@@ -224,7 +225,7 @@ impl Vector {
 pub(super) fn create_frame(image: &str, name: &str, spec: Value) -> FrameText {
     let mut create = frame("create", &[image, name]);
     if let Some(fields) = &mut create.fields {
-        fields.push(Text::Json(JsonText { json: spec }));
+        fields.push(Text::Json(JsonText { json: sorted(spec) }));
     }
     create
 }

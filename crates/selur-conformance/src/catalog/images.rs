@@ -119,8 +119,8 @@ fn valid() -> Vec<(&'static str, String, String)> {
         ),
         (
             "every_separator",
-            "a.b_c__d-e---f/g0",
-            "docker.io/a.b_c__d-e---f/g0:latest",
+            "x/a.b_c__d-e---f/g0",
+            "docker.io/x/a.b_c__d-e---f/g0:latest",
         ),
         (
             "a_digest",
