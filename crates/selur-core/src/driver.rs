@@ -1,0 +1,478 @@
+//! Carries inputs into the guest and outputs out of it.
+//!
+//! It decides nothing about containers. What the guest says is believed only as far as it can be checked: an answer for
+//! a ticket that is not open, an effect with a known id, an answer of the wrong kind break the guest.
+
+use crate::effect::{self, Outcome};
+use crate::guest::Broken;
+use crate::message::{self, Subject};
+use crate::slots::{self, Region};
+use crate::state::{EffectKind, OpenRequest, Place, Running, Sink, State, Work};
+use crate::waiting::{Line, MAX_WAITING};
+use crate::{Error, Response, Status};
+use selur_protocol::abi::{self, Action, Answer, Output, Submitted};
+use selur_protocol::{Command, ContainerId, Frame, MAX_FRAME_BYTES, Reason, Request, State as Life};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often a guest may be polled in a row: 113 outputs each, far more than a kernel can hold.
+const MAX_POLLS: usize = 1_024;
+/// How many effects may be in flight: every ticket's, and an undo for each container.
+const MAX_EFFECTS: usize = 4_096 + 1_024;
+
+/// How the kernel took a frame.
+pub(crate) enum Reply {
+    /// Answered.
+    Ready(Response),
+    /// A ticket, not yet open here.
+    Pending(u64),
+    /// No ticket is free.
+    Full,
+    /// A refusal that may be out of date, where other processes change what the runtime has.
+    Doubtful(Response),
+}
+
+/// What became of a request that was taken.
+pub(crate) enum Admitted {
+    /// Answered at once.
+    Ready(Response),
+    /// Open under its number.
+    Open,
+}
+
+impl State {
+    /// Takes a request: into the kernel, else into one of the lines before it.
+    pub(crate) fn admit(
+        &mut self,
+        number: u64,
+        frame: &[u8],
+        deadline: Option<Instant>,
+        sink: &mut dyn FnMut() -> Sink,
+        work: &mut Work,
+    ) -> Result<Admitted, Broken> {
+        let mut open = |place, subject| OpenRequest {
+            sink: sink(),
+            subject,
+            deadline,
+            place,
+            is_refreshed: false,
+        };
+        let refreshes = self.refresh.is_wanted_for(frame);
+        let reply = match refreshes || self.queues(frame) {
+            true => None,
+            false => Some(self.exchange(frame, work)?),
+        };
+        let place = match reply {
+            Some(Reply::Ready(response)) => return Ok(Admitted::Ready(response)),
+            Some(Reply::Doubtful(response)) if !self.refresh.is_shared() => {
+                return Ok(Admitted::Ready(response));
+            }
+            Some(Reply::Pending(ticket)) => {
+                let request = open(Place::Kernel(ticket), Subject::of(frame));
+                self.open(number, request, work);
+                self.drain(None, work)?;
+                return Ok(Admitted::Open);
+            }
+            _ if self.waiting.len() + self.refresh.len() >= MAX_WAITING => {
+                let message = format!("{MAX_WAITING} requests are waiting already: await some first");
+                return Ok(Admitted::Ready(Response::failure(
+                    Status::ResourceExhausted,
+                    message,
+                )));
+            }
+            Some(Reply::Doubtful(_)) => Place::Refreshing(frame.into()),
+            None if refreshes => Place::Refreshing(frame.into()),
+            Some(Reply::Full) | None => Place::Waiting(frame.into()),
+        };
+        let request = open(place, Subject::of(frame));
+        self.open(number, request, work);
+        Ok(Admitted::Open)
+    }
+
+    /// Whether a frame has to wait behind others.
+    pub(crate) fn queues(&self, frame: &[u8]) -> bool {
+        let line = Line::of(frame.first().and_then(|code| Command::from_code(*code)));
+        self.waiting.is_blocked(line) && needs_ticket(frame)
+    }
+
+    /// Gives waiting requests the tickets that are free.
+    pub(crate) fn admit_waiting(&mut self, work: &mut Work) -> Result<(), Broken> {
+        for line in Line::ALL {
+            while let Some(number) = self.waiting.first(line) {
+                if !self.resubmit(number, work)? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a waiting or refreshed request to the kernel. Says whether it left its line.
+    pub(crate) fn resubmit(&mut self, number: u64, work: &mut Work) -> Result<bool, Broken> {
+        let Some(request) = self.requests.get_mut(&number) else {
+            self.waiting.remove(number);
+            return Ok(true);
+        };
+        let (frame, was_waiting) = match std::mem::replace(&mut request.place, Place::Moving) {
+            Place::Waiting(frame) => (frame, true),
+            Place::Refreshing(frame) => (frame, false),
+            place => {
+                request.place = place;
+                return Ok(true);
+            }
+        };
+        let is_refreshed = request.is_refreshed || !was_waiting;
+        request.is_refreshed = is_refreshed;
+        let line = Line::of(request.subject.command());
+        let reply = match !was_waiting && self.queues(&frame) {
+            true => Reply::Full,
+            false => self.exchange(&frame, work)?,
+        };
+        let place = match reply {
+            Reply::Full => {
+                self.waiting.add(line, number);
+                self.place(number, Place::Waiting(frame));
+                return Ok(!was_waiting);
+            }
+            Reply::Ready(response) => {
+                self.waiting.remove(number);
+                self.answer(number, response, work);
+                return Ok(true);
+            }
+            Reply::Doubtful(response) if is_refreshed || !self.refresh.is_shared() => {
+                self.waiting.remove(number);
+                self.answer(number, response, work);
+                return Ok(true);
+            }
+            Reply::Doubtful(_) => {
+                work.list |= self.refresh.add(number);
+                Place::Refreshing(frame)
+            }
+            Reply::Pending(ticket) => {
+                self.tickets.insert(ticket, number);
+                Place::Kernel(ticket)
+            }
+        };
+        self.waiting.remove(number);
+        self.place(number, place);
+        self.drain(None, work)?;
+        Ok(true)
+    }
+
+    fn place(&mut self, number: u64, place: Place) {
+        if let Some(request) = self.requests.get_mut(&number) {
+            request.place = place;
+        }
+    }
+
+    /// Copies a frame into the guest, and the answer out if it comes at once.
+    fn exchange(&mut self, frame: &[u8], work: &mut Work) -> Result<Reply, Broken> {
+        if frame.len() > MAX_FRAME_BYTES {
+            let reason = Frame::parse(frame).err().unwrap_or(Reason::PayloadTooLong);
+            return Ok(Reply::Ready(message::failure(reason, None, &Subject::default())));
+        }
+        let resident = self.slots.resident(&mut self.guest)?;
+        let (region, is_resident) = match resident {
+            Some(region) if frame.len() <= region.bytes as usize => (region, true),
+            _ => match self.slots.reserve(&mut self.guest, frame.len() as u32)? {
+                Some(region) => (region, false),
+                None => return Ok(Reply::Ready(arena_full().into())),
+            },
+        };
+        self.guest
+            .memory()
+            .write(region.offset, frame)
+            .ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+        let submitted = self.exchange_in(region, frame.len() as u32)?;
+        let reply = match submitted.outcome {
+            abi::Outcome::Ready {
+                offset,
+                bytes,
+                status,
+                reason,
+                state,
+            } => {
+                let reply = self.reply(offset, bytes, status, reason, state, frame)?;
+                if !is_resident {
+                    self.slots.release(&mut self.guest, region)?;
+                }
+                reply
+            }
+            abi::Outcome::Pending { ticket } => {
+                match (is_create(frame), is_resident) {
+                    (true, true) => self.slots.resident_consumed(),
+                    (true, false) => self.slots.consumed(region),
+                    (false, true) => {}
+                    (false, false) => self.slots.release(&mut self.guest, region)?,
+                }
+                Reply::Pending(ticket)
+            }
+        };
+        if submitted.outputs_waiting && !matches!(reply, Reply::Pending(_)) {
+            self.drain(None, work)?;
+        }
+        Ok(reply)
+    }
+
+    /// One exchange in a slot, checked against it.
+    pub(crate) fn exchange_in(&mut self, region: Region, frame_bytes: u32) -> Result<Submitted, Broken> {
+        let submitted = self.guest.exchange(region.handle, frame_bytes, self.next_id)?;
+        let submitted = slots::checked(region, submitted)?;
+        if let abi::Outcome::Pending { ticket } = submitted.outcome {
+            if self.tickets.contains_key(&ticket) {
+                return Err(Broken(format!("it gave the open ticket {ticket} a second time")));
+            }
+            self.next_id = random_id()?;
+        }
+        Ok(submitted)
+    }
+
+    /// The response that lies in the guest, copied out.
+    fn reply(
+        &mut self,
+        offset: u32,
+        bytes: u32,
+        status: Status,
+        reason: Option<Reason>,
+        life: Option<Life>,
+        frame: &[u8],
+    ) -> Result<Reply, Broken> {
+        let Some(reason) = reason.filter(|_| status != Status::Success) else {
+            let data = self.guest.memory().to_vec(offset + 1, bytes - 1);
+            let data = data.ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+            return Ok(Reply::Ready(Response::success(data)));
+        };
+        Ok(match reason {
+            Reason::TicketsFull => Reply::Full,
+            _ => {
+                let response = message::failure(reason, life, &Subject::of(frame));
+                match is_doubtful(reason) {
+                    true => Reply::Doubtful(response),
+                    false => Reply::Ready(response),
+                }
+            }
+        })
+    }
+
+    /// Takes every output that waits. `completed` is the effect that was just completed, with its text.
+    pub(crate) fn drain(
+        &mut self,
+        mut completed: Option<(u64, Option<String>)>,
+        work: &mut Work,
+    ) -> Result<(), Broken> {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for _ in 0..MAX_POLLS {
+            self.guest.poll(&mut outputs)?;
+            if outputs.is_empty() {
+                self.outputs = outputs;
+                return Ok(());
+            }
+            for output in &outputs {
+                self.take_output(output, &mut completed, work)?;
+            }
+        }
+        Err(Broken::new("its outputs never end"))
+    }
+
+    fn take_output(
+        &mut self,
+        output: &Output,
+        completed: &mut Option<(u64, Option<String>)>,
+        work: &mut Work,
+    ) -> Result<(), Broken> {
+        match *output {
+            Output::Answer { ticket, answer } => {
+                let number = self.tickets.get(&ticket).copied().ok_or_else(|| {
+                    Broken(format!(
+                        "it answered the ticket {ticket}, which was answered before or never given"
+                    ))
+                })?;
+                let text = match completed {
+                    Some((effect, text)) if *effect == ticket => text.take(),
+                    _ => None,
+                };
+                let request = self.take(number);
+                let Some(OpenRequest { sink, subject, .. }) = request else {
+                    return Err(Broken(format!("it answered the ticket {ticket} of no request")));
+                };
+                work.freed = true;
+                // Broken or not, the request is answered: poisoning finds it no more.
+                match response(ticket, answer, text, &subject) {
+                    Ok(response) => work.answers.push((number, sink, response)),
+                    Err(Broken(how)) => {
+                        let response =
+                            Response::failure(Status::InternalError, format!("the guest is broken: {how}"));
+                        work.answers.push((number, sink, response));
+                        return Err(Broken(how));
+                    }
+                }
+            }
+            Output::Effect {
+                effect,
+                container,
+                action,
+            } => {
+                if self.effects.contains_key(&effect) {
+                    return Err(Broken(format!(
+                        "it asked for the effect {effect} while that was running"
+                    )));
+                }
+                if self.effects.len() >= MAX_EFFECTS {
+                    return Err(Broken::new("it asked for more effects than it has tickets"));
+                }
+                let asked = effect::read(&self.guest, container, &action)?;
+                let abort = CancellationToken::new();
+                let running = Running {
+                    container,
+                    abort: abort.clone(),
+                    kind: kind(&action),
+                };
+                self.effects.insert(effect, running);
+                work.effects.push((effect, asked, abort));
+            }
+            Output::Abort { effect } => match self.effects.get(&effect) {
+                Some(running) => work.aborts.push(running.abort.clone()),
+                None => {
+                    return Err(Broken(format!(
+                        "it aborted the effect {effect}, which is not running"
+                    )));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Tells the kernel what came of an effect.
+    pub(crate) fn complete(&mut self, effect: u64, outcome: Outcome, work: &mut Work) -> Result<(), Broken> {
+        let Some(running) = self.effects.remove(&effect) else {
+            return Ok(());
+        };
+        let succeeded = outcome.status == Status::Success;
+        let is_gone = match running.kind {
+            EffectKind::Creates => !succeeded,
+            EffectKind::Deletes => succeeded,
+            EffectKind::Keeps => false,
+        };
+        if is_gone {
+            self.refresh.bury(running.container);
+        }
+        if let Err(reason) = self.guest.complete(effect, outcome.status, outcome.report)? {
+            let how = format!(
+                "it refused the completion of its effect {effect}: {}",
+                reason.message()
+            );
+            return Err(Broken(how));
+        }
+        self.drain(Some((effect, outcome.text)), work)?;
+        work.idle |= self.effects.is_empty();
+        Ok(())
+    }
+}
+
+/// What an answer says, if it fits the request.
+fn response(
+    ticket: u64,
+    answer: Answer,
+    text: Option<String>,
+    subject: &Subject,
+) -> Result<Response, Broken> {
+    let data = match (answer, subject.command()) {
+        (Answer::Created(id), Some(Command::CreateContainer)) => id.to_string().into_bytes(),
+        (Answer::Exited(code), Some(Command::WaitContainer)) => {
+            code.map(|code| code.to_string()).unwrap_or_default().into_bytes()
+        }
+        (Answer::HostData, Some(Command::InspectContainer)) => match text {
+            Some(text) => text.into_bytes(),
+            None => {
+                return Err(Broken(format!(
+                    "it answered the ticket {ticket} with data that no effect gave"
+                )));
+            }
+        },
+        (
+            Answer::Done,
+            Some(
+                Command::StartContainer
+                | Command::StopContainer
+                | Command::DeleteContainer
+                | Command::KillContainer
+                | Command::PauseContainer
+                | Command::ResumeContainer,
+            ),
+        ) => Vec::new(),
+        (
+            Answer::Failed {
+                status,
+                reason,
+                state,
+            },
+            _,
+        ) => {
+            return match reason {
+                Reason::Runtime if status != Status::Success => Ok(message::runtime_failure(status, text)),
+                _ if reason.status() == status => Ok(message::failure(reason, state, subject)),
+                _ => Err(Broken(format!(
+                    "it failed the ticket {ticket} with a status that is not the reason's"
+                ))),
+            };
+        }
+        _ => {
+            return Err(Broken(format!(
+                "it answered the ticket {ticket} with what another command is answered with"
+            )));
+        }
+    };
+    Ok(Response::success(data))
+}
+
+fn kind(action: &Action) -> EffectKind {
+    match action {
+        Action::Create { .. } => EffectKind::Creates,
+        Action::Delete { .. } => EffectKind::Deletes,
+        _ => EffectKind::Keeps,
+    }
+}
+
+/// Whether a refusal may come from a table that is older than what other processes did.
+pub(crate) fn is_doubtful(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NoSuchContainer | Reason::AmbiguousPrefix | Reason::NameTaken | Reason::WrongState
+    )
+}
+
+/// Whether the kernel may answer with a ticket.
+fn needs_ticket(frame: &[u8]) -> bool {
+    let Ok(frame) = Frame::parse(frame) else {
+        return false;
+    };
+    !matches!(
+        Request::parse(&frame),
+        Err(_) | Ok(Request::Ping(_) | Request::List)
+    )
+}
+
+fn is_create(frame: &[u8]) -> bool {
+    frame.first() == Some(&Command::CreateContainer.code())
+}
+
+pub(crate) fn arena_full() -> Error {
+    Error::new(
+        Status::ResourceExhausted,
+        "the guest's arena has no room for a slot of this size: release other slots first",
+    )
+}
+
+/// 128 fresh random bits.
+pub(crate) fn random_id() -> Result<u128, Broken> {
+    let mut bytes = [0; size_of::<ContainerId>()];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Broken(format!("the system gives no random bits: {error}"))),
+        }
+    }
+    Ok(u128::from_be_bytes(bytes))
+}

@@ -1,0 +1,89 @@
+//! The guest's linear memory, by copies; and the one other step that the compiler cannot check: loading the code that
+//! the build script compiled.
+//!
+//! The only module of this crate with `unsafe`. It must never form a Rust slice over the whole memory, nor over bytes
+//! that foreign code may write; [`LinearMemory::with`] is for a slot that only Rust holds.
+
+use std::ptr;
+use wasmtime::{Engine, Memory, Module, Result, Store};
+
+/// A view of a guest's memory for as long as its store is borrowed.
+///
+/// Invariant: `base` is valid for reads and writes of `bytes` bytes for `'store`. The guest does not run meanwhile,
+/// for running it needs the store mutably.
+pub(crate) struct LinearMemory<'store> {
+    base: *mut u8,
+    bytes: usize,
+    _store: std::marker::PhantomData<&'store ()>,
+}
+
+impl<'store> LinearMemory<'store> {
+    /// The view of `memory`, which belongs to `store`.
+    pub(crate) fn of<T>(memory: &Memory, store: &'store Store<T>) -> LinearMemory<'store> {
+        LinearMemory {
+            base: memory.data_ptr(store),
+            bytes: memory.data_size(store),
+            _store: std::marker::PhantomData,
+        }
+    }
+
+    /// Copies `into.len()` bytes from `offset`; nothing if they are not all within the memory.
+    #[must_use]
+    pub(crate) fn read(&self, offset: u32, into: &mut [u8]) -> Option<()> {
+        let from = self.checked(offset, into.len())?;
+        // SAFETY: `from` begins `into.len()` bytes within the memory, which no Rust slice overlaps.
+        unsafe { ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) };
+        Some(())
+    }
+
+    /// Copies `count` bytes from `offset`; nothing if they are not all within the memory.
+    #[must_use]
+    pub(crate) fn to_vec(&self, offset: u32, count: u32) -> Option<Vec<u8>> {
+        let count = count as usize;
+        let from = self.checked(offset, count)?;
+        let mut bytes = Vec::with_capacity(count);
+        // SAFETY: `from` begins `count` bytes within the memory, and the vector has room for `count`.
+        unsafe { ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count) };
+        // SAFETY: the first `count` bytes were just written.
+        unsafe { bytes.set_len(count) };
+        Some(bytes)
+    }
+
+    /// Copies `bytes` to `offset`; nothing, and nothing written, if they do not all fit the memory.
+    #[must_use]
+    pub(crate) fn write(&self, offset: u32, bytes: &[u8]) -> Option<()> {
+        let to = self.checked(offset, bytes.len())?;
+        // SAFETY: `to` begins `bytes.len()` bytes within the memory, which no Rust slice overlaps.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+        Some(())
+    }
+
+    /// Shows `count` bytes from `offset` where they lie; nothing if they are not all within the memory.
+    #[must_use]
+    pub(crate) fn with<R>(&self, offset: u32, count: u32, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let from = self.checked(offset, count as usize)?;
+        // SAFETY: the range is within the memory. While `self` borrows the store the guest does not run, and the slot
+        // that the range belongs to is held by the Rust value that asks: nobody writes.
+        let bytes = unsafe { std::slice::from_raw_parts(from, count as usize) };
+        Some(read(bytes))
+    }
+
+    fn checked(&self, offset: u32, count: usize) -> Option<*mut u8> {
+        let offset = offset as usize;
+        if offset.checked_add(count)? > self.bytes {
+            return None;
+        }
+        // SAFETY: `offset` is at most the memory's length.
+        Some(unsafe { self.base.add(offset) })
+    }
+}
+
+/// The module that the build script compiled from `guest/selur.wasm`.
+///
+/// # Errors
+/// The code is for another processor than this one.
+pub(super) fn embedded_module(engine: &Engine) -> Result<Module> {
+    const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/selur.cwasm"));
+    // SAFETY: the bytes are the output of `Engine::precompile_module` in this crate's build script, unchanged.
+    unsafe { Module::deserialize(engine, CODE) }
+}

@@ -1,0 +1,57 @@
+//! The bridge between a program and its containers: a sealed WebAssembly guest decides, a runtime acts, and this crate
+//! carries between the two.
+//!
+//! ```
+//! use selur_core::{Backend, Bridge, CreateOptions, Deletion};
+//!
+//! let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
+//! bridge.create_container(CreateOptions::new("nginx").name("web"))?;
+//! bridge.start_container("web")?;
+//! println!("{}", bridge.inspect_json("web")?);
+//! bridge.stop_container("web", None)?;
+//! bridge.delete_container("web", Deletion::Plain)?;
+//! # Ok::<(), selur_core::Error>(())
+//! ```
+//!
+//! There are three ways in: typed methods that block ([`Bridge::create_container`] …), tickets that are awaited, polled
+//! or cancelled ([`Bridge::submit`], [`Bridge::submit_to_queue`]), and frames, by copy ([`Bridge::call`]) or written in
+//! place ([`Bridge::reserve`]).
+//!
+//! This crate decides nothing about a container's life, which is the guest's business, and trusts nothing that the guest
+//! says. It must never hold its lock over an effect, and must never know of a binding.
+
+mod bridge;
+mod deadline;
+mod direct;
+mod driver;
+mod effect;
+mod error;
+mod guest;
+mod message;
+mod options;
+mod queue;
+mod refresh;
+mod response;
+mod shared;
+mod slot;
+mod slots;
+mod state;
+mod threads;
+mod ticket;
+mod waiting;
+
+pub use bridge::{Bridge, Info};
+pub use direct::LogReader;
+pub use error::Error;
+pub use guest::{Guest, GuestFacts, guest_sha256};
+pub use options::{Backend, BridgeBuilder, CreateOptions, Deletion};
+pub use queue::{Completion, CompletionQueue};
+pub use response::Response;
+pub use slot::{Slot, SlotResponse, Submission};
+pub use ticket::Ticket;
+
+pub use selur_protocol::{Command, ContainerId, Signal, Status};
+pub use selur_runtime::{
+    ContainerSpec, Image, Inspection, LogEntry, LogOptions, NetworkMode, OutputStream, PullPolicy,
+    PullProgress, RestartPolicy, Runtime,
+};

@@ -1,0 +1,245 @@
+//! What all handles, tickets and tasks of one bridge share, and the two steps of everything it does: first what the lock
+//! protects, then, without the lock, what may wake or block somebody.
+
+use crate::effect::{self, Asked, Outcome};
+use crate::guest::{Broken, GuestFacts};
+use crate::queue::CompletionQueue;
+use crate::state::{Phase, Sink, State, Work};
+use crate::threads::{self, Threads};
+use crate::{Error, deadline, refresh};
+use selur_protocol::abi::CancelCause;
+use selur_runtime::Runtime;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How long a close waits for effects that were told to end early.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+/// Who wants at the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// A caller: refused as soon as the bridge closes.
+    Caller,
+    /// The bridge itself, with what came of effects: also while it closes.
+    Bridge,
+}
+
+/// One bridge.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Signalled when no effect is in flight.
+    idle: Condvar,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) queue: CompletionQueue,
+    pub(crate) threads: Threads,
+    /// Cancelled when the bridge closes.
+    pub(crate) closing: CancellationToken,
+    pub(crate) soonest_changed: Notify,
+    pub(crate) facts: GuestFacts,
+}
+
+impl Shared {
+    pub(crate) fn new(mut state: State, runtime: Arc<dyn Runtime>, facts: GuestFacts) -> Arc<Shared> {
+        state.refresh.set_shared(runtime.is_shared());
+        Arc::new(Shared {
+            state: Mutex::new(state),
+            idle: Condvar::new(),
+            runtime,
+            queue: CompletionQueue::new(),
+            threads: Threads::default(),
+            closing: CancellationToken::new(),
+            soonest_changed: Notify::new(),
+            facts,
+        })
+    }
+
+    /// Runs `step` with the guest locked, then what it left to do.
+    ///
+    /// # Errors
+    /// - `invalid_request`: the bridge is closed.
+    /// - `internal_error`: the guest is broken, or broke in this step.
+    pub(crate) fn with_guest<R>(
+        self: &Arc<Self>,
+        access: Access,
+        step: impl FnOnce(&mut State, &mut Work) -> Result<R, Broken>,
+    ) -> Result<R, Error> {
+        let mut work = Work::default();
+        let result = self.locked_step(access, &mut work, step);
+        self.carry_out(work);
+        result
+    }
+
+    fn locked_step<R>(
+        &self,
+        access: Access,
+        work: &mut Work,
+        step: impl FnOnce(&mut State, &mut Work) -> Result<R, Broken>,
+    ) -> Result<R, Error> {
+        let mut state = match self.state.lock() {
+            Ok(state) => state,
+            Err(poisoned) => {
+                self.state.clear_poison();
+                let mut state = poisoned.into_inner();
+                // The step that panicked may have left the tables half changed.
+                return Err(state.poison(Broken::new("the host panicked while it talked to it"), work));
+            }
+        };
+        match (state.phase, access) {
+            (Phase::Open, _) | (Phase::Closing, Access::Bridge) => {}
+            _ => return Err(Error::closed()),
+        }
+        if let Some(poison) = &state.poison {
+            return Err(poison.clone());
+        }
+        let state = &mut *state;
+        let result = step(state, work).and_then(|result| {
+            while std::mem::take(&mut work.freed) {
+                state.admit_waiting(work)?;
+            }
+            Ok(result)
+        });
+        let result = result.map_err(|broken| state.poison(broken, work));
+        work.list = work.list && state.claim_listing();
+        if work.timer && std::mem::replace(&mut state.timer_runs, true) {
+            self.soonest_changed.notify_one();
+            work.timer = false;
+        }
+        result
+    }
+
+    /// Does what must not be done under the lock.
+    fn carry_out(self: &Arc<Self>, work: Work) {
+        for (number, sink, response) in work.answers {
+            match sink {
+                Sink::Cell(cell) => cell.fill(response),
+                Sink::Queue => self.queue.push(number, response),
+            }
+        }
+        for abort in work.aborts {
+            abort.cancel();
+        }
+        for (id, asked, abort) in work.effects {
+            self.start(id, asked, abort);
+        }
+        if work.list {
+            match self.threads.handle() {
+                Ok(handle) => drop(handle.spawn(refresh::list(self.clone()))),
+                Err(error) => refresh::fail(self, error),
+            }
+        }
+        if work.timer {
+            match self.threads.handle() {
+                Ok(handle) => drop(handle.spawn(deadline::watch(self.clone()))),
+                Err(_) => deadline::fail(self),
+            }
+        }
+        if work.idle {
+            self.idle.notify_all();
+        }
+    }
+
+    fn start(self: &Arc<Self>, id: u64, asked: Asked, abort: CancellationToken) {
+        let refused = match asked {
+            Err(error) => error,
+            Ok(effect) => match self.threads.handle() {
+                Err(error) => error,
+                Ok(handle) => {
+                    let shared = self.clone();
+                    handle.spawn(async move {
+                        let outcome = effect::perform(shared.runtime.as_ref(), effect, abort).await;
+                        shared.complete(id, outcome);
+                    });
+                    return;
+                }
+            },
+        };
+        self.complete(id, Outcome::failed(refused));
+    }
+
+    /// Takes what came of an effect. A closed or broken bridge no longer needs it.
+    fn complete(self: &Arc<Self>, id: u64, outcome: Outcome) {
+        let _ = self.with_guest(Access::Bridge, |state, work| state.complete(id, outcome, work));
+    }
+
+    /// Cancels a request for its caller. One that is answered is left alone.
+    pub(crate) fn cancel(self: &Arc<Self>, number: u64) {
+        let _ = self.with_guest(Access::Caller, |state, work| {
+            state.cancel(number, CancelCause::Caller, work)
+        });
+    }
+
+    /// Ends the bridge: cancels what is open, waits a while for effects to end, ends the threads.
+    pub(crate) fn close(self: &Arc<Self>) {
+        let mut work = Work::default();
+        let was_open = self.begin_closing(&mut work);
+        self.carry_out(work);
+        if !was_open {
+            return;
+        }
+        self.closing.cancel();
+        self.queue.close();
+        if !threads::is_own() {
+            return self.finish_closing();
+        }
+        // This thread is one of those that are to end: another one waits for that.
+        let shared = self.clone();
+        let waiter = std::thread::Builder::new().name("selur-close".into());
+        if waiter.spawn(move || shared.finish_closing()).is_err() {
+            self.lock().phase = Phase::Closed;
+            self.threads.end();
+        }
+    }
+
+    /// Takes no more requests and cancels the open ones. Says whether the bridge was open.
+    fn begin_closing(&self, work: &mut Work) -> bool {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return false;
+        }
+        state.phase = Phase::Closing;
+        if state.poison.is_none() {
+            let open: Vec<u64> = state.requests.keys().copied().collect();
+            let cancelled = open
+                .into_iter()
+                .try_for_each(|number| state.cancel(number, CancelCause::Caller, work));
+            if let Err(broken) = cancelled {
+                state.poison(broken, work);
+            }
+        }
+        true
+    }
+
+    fn finish_closing(self: &Arc<Self>) {
+        let until = Instant::now() + CLOSE_GRACE;
+        let mut state = self.lock();
+        while !state.effects.is_empty() && state.poison.is_none() {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                break;
+            }
+            let (locked, _) = self
+                .idle
+                .wait_timeout(state, rest)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = locked;
+        }
+        state.phase = Phase::Closed;
+        drop(state);
+        self.threads.end();
+    }
+
+    /// Reads something with the lock held, whatever the phase; nothing if the guest is broken.
+    pub(crate) fn reading<R>(&self, read: impl FnOnce(&State) -> Option<R>) -> Option<R> {
+        let state = self.lock();
+        match state.poison {
+            None => read(&state),
+            Some(_) => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

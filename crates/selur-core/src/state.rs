@@ -1,0 +1,243 @@
+//! What the bridge knows, behind its one lock: the guest, the open requests and the effects in flight.
+//!
+//! Nothing here blocks, spawns or wakes anybody: what is to be done without the lock is put into [`Work`].
+
+use crate::effect::Asked;
+use crate::guest::{Broken, Instance};
+use crate::message::Subject;
+use crate::refresh::Refresh;
+use crate::slots::Slots;
+use crate::ticket::Cell;
+use crate::waiting::{Line, Waiting};
+use crate::{Error, Response, Status};
+use selur_protocol::abi::{CancelCause, Output};
+use selur_protocol::{ContainerId, Reason};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Whether requests are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Yes.
+    Open,
+    /// No; effects in flight still complete.
+    Closing,
+    /// No, and nothing reaches the guest any more.
+    Closed,
+}
+
+/// Everything behind the lock.
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// Set for good when the guest broke.
+    pub(crate) poison: Option<Error>,
+    pub(crate) guest: Instance,
+    pub(crate) slots: Slots,
+    /// Open requests by their numbers.
+    pub(crate) requests: HashMap<u64, OpenRequest>,
+    /// The kernel's open tickets. Invariant: each request at [`Place::Kernel`] has its ticket here, and no other is.
+    pub(crate) tickets: HashMap<u64, u64>,
+    /// Effects handed out and not completed.
+    pub(crate) effects: HashMap<u64, Running>,
+    pub(crate) waiting: Waiting,
+    pub(crate) refresh: Refresh,
+    /// Deadlines of open requests, soonest first.
+    pub(crate) deadlines: BTreeSet<(Instant, u64)>,
+    pub(crate) timer_runs: bool,
+    /// The id that the next create gets.
+    pub(crate) next_id: u128,
+    pub(crate) next_request: u64,
+    /// Kept for its capacity.
+    pub(crate) outputs: Vec<Output>,
+}
+
+/// A request that is not answered.
+pub(crate) struct OpenRequest {
+    pub(crate) sink: Sink,
+    pub(crate) subject: Subject,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) place: Place,
+    /// Whether a lookup that fails has already been tried after a refresh.
+    pub(crate) is_refreshed: bool,
+}
+
+/// Where an open request is.
+pub(crate) enum Place {
+    /// In the kernel, under this ticket.
+    Kernel(u64),
+    /// Waiting for a ticket, with its frame.
+    Waiting(Box<[u8]>),
+    /// Waiting until the runtime was listed, with its frame.
+    Refreshing(Box<[u8]>),
+    /// On its way from one of these to another.
+    Moving,
+}
+
+/// Where an answer goes.
+#[derive(Clone)]
+pub(crate) enum Sink {
+    Cell(Arc<Cell>),
+    Queue,
+}
+
+/// An effect in flight.
+pub(crate) struct Running {
+    pub(crate) container: ContainerId,
+    pub(crate) abort: CancellationToken,
+    /// What its end says of the container's existence.
+    pub(crate) kind: EffectKind,
+}
+
+/// What an effect does to a container's existence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EffectKind {
+    Creates,
+    Deletes,
+    Keeps,
+}
+
+/// What is left to do when the lock is released.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) answers: Vec<(u64, Sink, Response)>,
+    pub(crate) effects: Vec<(u64, Asked, CancellationToken)>,
+    pub(crate) aborts: Vec<CancellationToken>,
+    /// A listing is wanted.
+    pub(crate) list: bool,
+    /// The soonest deadline has changed.
+    pub(crate) timer: bool,
+    /// The kernel answered a ticket, so that a waiting request may get one.
+    pub(crate) freed: bool,
+    /// No effect is in flight any more.
+    pub(crate) idle: bool,
+}
+
+impl State {
+    pub(crate) fn new(guest: Instance, next_id: u128) -> State {
+        State {
+            phase: Phase::Open,
+            poison: None,
+            guest,
+            slots: Slots::default(),
+            requests: HashMap::new(),
+            tickets: HashMap::new(),
+            effects: HashMap::new(),
+            waiting: Waiting::default(),
+            refresh: Refresh::default(),
+            deadlines: BTreeSet::new(),
+            timer_runs: false,
+            next_id,
+            next_request: 1,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// A number for a request; never used again.
+    pub(crate) fn number(&mut self) -> u64 {
+        let number = self.next_request;
+        self.next_request += 1;
+        number
+    }
+
+    /// Adds an open request.
+    pub(crate) fn open(&mut self, number: u64, request: OpenRequest, work: &mut Work) {
+        if let Some(deadline) = request.deadline {
+            let soonest = self.deadlines.first().map(|(soonest, _)| *soonest);
+            self.deadlines.insert((deadline, number));
+            work.timer |= soonest.is_none_or(|soonest| deadline < soonest);
+        }
+        match &request.place {
+            Place::Kernel(ticket) => {
+                self.tickets.insert(*ticket, number);
+            }
+            Place::Waiting(_) => self.waiting.add(Line::of(request.subject.command()), number),
+            Place::Refreshing(_) => work.list |= self.refresh.add(number),
+            Place::Moving => {}
+        }
+        self.requests.insert(number, request);
+    }
+
+    /// Takes an open request out of everything that refers to it.
+    pub(crate) fn take(&mut self, number: u64) -> Option<OpenRequest> {
+        let request = self.requests.remove(&number)?;
+        if let Some(deadline) = request.deadline {
+            self.deadlines.remove(&(deadline, number));
+        }
+        match &request.place {
+            Place::Kernel(ticket) => {
+                self.tickets.remove(ticket);
+            }
+            Place::Waiting(_) => self.waiting.remove(number),
+            Place::Refreshing(_) => self.refresh.remove(number),
+            Place::Moving => {}
+        }
+        Some(request)
+    }
+
+    /// Answers an open request.
+    pub(crate) fn answer(&mut self, number: u64, response: Response, work: &mut Work) {
+        if let Some(request) = self.take(number) {
+            work.answers.push((number, request.sink, response));
+        }
+    }
+
+    /// Ends an open request early. One that the caller no longer knows is none.
+    pub(crate) fn cancel(&mut self, number: u64, cause: CancelCause, work: &mut Work) -> Result<(), Broken> {
+        let Some(request) = self.requests.get(&number) else {
+            return Ok(());
+        };
+        let Place::Kernel(ticket) = request.place else {
+            let reason = match cause {
+                CancelCause::Caller => Reason::CancelledByCaller,
+                CancelCause::Deadline => Reason::DeadlinePassed,
+            };
+            let response = crate::message::failure(reason, None, &request.subject);
+            self.answer(number, response, work);
+            return Ok(());
+        };
+        if let Err(reason) = self.guest.cancel(ticket, cause as u32)? {
+            let how = format!(
+                "it refused to cancel the open ticket {ticket}: {}",
+                reason.message()
+            );
+            return Err(Broken(how));
+        }
+        self.drain(None, work)?;
+        if self.requests.contains_key(&number) {
+            return Err(Broken(format!(
+                "it left the cancelled ticket {ticket} unanswered"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Marks the guest as broken for good, and answers everything that is open.
+    pub(crate) fn poison(&mut self, broken: Broken, work: &mut Work) -> Error {
+        let message = format!(
+            "the guest is broken: {}. This bridge answers nothing more, its containers are untouched: build another one",
+            broken.0
+        );
+        let error = Error::new(Status::InternalError, message);
+        self.poison = Some(error.clone());
+        self.answer_all(&Response::from(error.clone()), work);
+        self.effects.clear();
+        work.effects.clear();
+        work.list = false;
+        work.freed = false;
+        work.idle = true;
+        error
+    }
+
+    /// Answers every open request alike.
+    pub(crate) fn answer_all(&mut self, response: &Response, work: &mut Work) {
+        self.tickets.clear();
+        self.waiting = Waiting::default();
+        self.refresh.forget_requests();
+        self.deadlines.clear();
+        for (number, request) in self.requests.drain() {
+            work.answers.push((number, request.sink, response.clone()));
+        }
+    }
+}
