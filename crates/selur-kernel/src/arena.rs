@@ -48,6 +48,7 @@ impl Slot {
 /// The arena's storage.
 ///
 /// Invariant: `WORDS * 64 >= BLOCKS`, `BYTES == BLOCKS * BLOCK_BYTES`.
+#[derive(Clone)]
 pub(crate) struct ArenaStore<const BLOCKS: usize, const WORDS: usize, const BYTES: usize> {
     bytes: [u8; BYTES],
     /// Invariant: a block's bit is set exactly while a slot covers it.

@@ -40,6 +40,7 @@ mod table;
 mod utf8;
 
 pub use arena::BLOCK_BYTES;
+pub use digest::Renaming;
 pub use input::{Entry, INPUT_VERSION, Input, SlotUse};
 
 use arena::{ArenaStore, Stage};
@@ -70,6 +71,7 @@ const _: () = {
 /// `INDEX` entries of each hash index (more than `CONTAINERS`), `BLOCKS` of [`BLOCK_BYTES`] in the arena, `WORDS` of 64
 /// bits to mark them, `ARENA` bytes in all. Capacities that do not fit together do not compile. Its empty state is all
 /// zeros.
+#[derive(Clone)]
 pub struct Kernel<
     const CONTAINERS: usize,
     const INDEX: usize,
@@ -286,7 +288,12 @@ impl<
 
     /// One number for the whole logical state: FNV-1a 64 over everything but the arena.
     pub fn digest(&self) -> u64 {
-        digest::digest(&self.containers, &self.table, &self.operations, &self.head)
+        self.digest_renamed(&digest::AsItIs)
+    }
+
+    /// The digest under other names.
+    pub fn digest_renamed(&self, names: &impl Renaming) -> u64 {
+        digest::digest(&self.containers, &self.table, &self.operations, &self.head, names)
     }
 
     /// How full the kernel is.

@@ -336,6 +336,7 @@ impl Operation {
 }
 
 /// What the table of operations keeps beside its records.
+#[derive(Clone)]
 pub(crate) struct OperationsHead {
     pub(crate) outbox: Ends,
     free: Link,

@@ -113,6 +113,7 @@ impl Container {
 }
 
 /// What the table keeps beside its records.
+#[derive(Clone)]
 pub(crate) struct TableHead {
     order: Ends,
     free: Link,

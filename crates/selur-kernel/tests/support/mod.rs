@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod model;
+pub mod world;
 
 use selur_kernel::{Entry, Input, Kernel, SlotUse, Usage};
 use selur_protocol::abi::{Action, Answer, CancelCause, Observation, Outcome, Output, Report, Submitted};
