@@ -149,7 +149,12 @@ impl State {
         }
         refresh.served = std::mem::take(&mut refresh.next);
         let follows = !std::mem::replace(&mut refresh.is_following, true);
-        self.known().map(|known| Some((known, follows)))
+        // Before the first listing the kernel knows nothing.
+        let known = match refresh.is_recovered {
+            true => self.known()?,
+            false => Vec::new(),
+        };
+        Ok(Some((known, follows)))
     }
 
     /// Feeds a listing to the kernel, and lets go on who waited for it.

@@ -11,6 +11,17 @@ pub(crate) const GUEST_STACK_BYTES: usize = 64 * 1024;
 /// # Errors
 /// The target is unknown, or this build cannot compile for it.
 pub(crate) fn engine(target: Option<&str>) -> Result<Engine> {
+    let mut config = settings(target)?;
+    // docs/decisions/guest-budget.md
+    config.consume_fuel(true);
+    Engine::new(&config)
+}
+
+/// All settings but the budget's.
+///
+/// # Errors
+/// The target is unknown.
+pub(crate) fn settings(target: Option<&str>) -> Result<Config> {
     let mut config = Config::new();
     if let Some(target) = target {
         config.target(target)?;
@@ -27,7 +38,5 @@ pub(crate) fn engine(target: Option<&str>) -> Result<Engine> {
     config.memory_init_cow(false);
     config.wasm_multi_memory(false);
     config.wasm_memory64(false);
-    // docs/decisions/guest-budget.md
-    config.consume_fuel(true);
-    Engine::new(&config)
+    Ok(config)
 }

@@ -35,6 +35,9 @@ pub(super) struct Shape {
     pub(super) exports: Vec<String>,
 }
 
+/// effect, status, has report, generation and sequence, state, exit code known, exit code
+type Completion = (u64, u32, u32, u64, u32, u32, u32);
+
 /// A guest that can be called.
 pub(crate) struct Instance {
     store: Store<StoreLimits>,
@@ -44,7 +47,7 @@ pub(crate) struct Instance {
     reserve: TypedFunc<u32, u64>,
     exchange: TypedFunc<(u64, u32, u64, u64), u64>,
     cancel: TypedFunc<(u64, u32), u32>,
-    complete: TypedFunc<(u64, u32, u32, u64, u32, u32, u32), u32>,
+    complete: TypedFunc<Completion, u32>,
     observe: TypedFunc<u32, u32>,
     poll: TypedFunc<(), u32>,
     release: TypedFunc<u64, u32>,
@@ -211,7 +214,7 @@ impl Instance {
         if count == 0 {
             return Ok(());
         }
-        if count > MAILBOX_BYTES || count % Output::BYTES != 0 {
+        if count > MAILBOX_BYTES || !count.is_multiple_of(Output::BYTES) {
             let how = format!("its poll gave {count} bytes, which are no whole outputs of its mailbox");
             return Err(Broken(how));
         }

@@ -1,0 +1,1 @@
+arena: i64.const 0xFFFF00010000

@@ -1,0 +1,1 @@
+exchange: (loop $again (br $again)) (unreachable)

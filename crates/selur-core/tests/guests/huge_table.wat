@@ -1,0 +1,1 @@
+more: (table 4000000 funcref)

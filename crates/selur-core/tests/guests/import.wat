@@ -1,0 +1,1 @@
+imports: (import "env" "clock" (func (result i64)))

@@ -1,0 +1,1 @@
+more: (func $start (loop $again (br $again))) (start $start)

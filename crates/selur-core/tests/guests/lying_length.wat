@@ -1,0 +1,1 @@
+exchange: (i64.const 0x100027FFFF)

@@ -1,0 +1,1 @@
+mailbox: i32.const 1048575

@@ -1,0 +1,1 @@
+;; As the skeleton stands.

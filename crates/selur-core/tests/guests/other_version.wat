@@ -1,0 +1,1 @@
+version: i32.const 2

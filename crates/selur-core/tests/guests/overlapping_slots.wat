@@ -1,0 +1,2 @@
+exchange: (i64.const 0x1000200003)
+reserve: (i64.const 0x1000)

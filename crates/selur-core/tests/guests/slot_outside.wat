@@ -1,0 +1,1 @@
+reserve: (i64.const 0x1FFF)

@@ -1,0 +1,6 @@
+;; 114 outputs, more than the mailbox holds.
+more:
+  (global $polled (mut i32) (i32.const 0))
+  (data (i32.const 65536) "\01\00\00\00\07\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+poll:
+  (if (result i32) (global.get $polled) (then (i32.const 0)) (else (global.set $polled (i32.const 1)) (i32.const 4104)))

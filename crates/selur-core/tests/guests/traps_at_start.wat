@@ -1,0 +1,1 @@
+more: (func $start (unreachable)) (start $start)

@@ -1,0 +1,1 @@
+cancel: i32.const 200

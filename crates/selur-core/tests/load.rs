@@ -1,0 +1,187 @@
+//! Much at once: nothing is lost, nothing grows.
+
+mod support;
+
+use selur_core::{Bridge, Command, CreateOptions, Deletion, Status};
+use std::collections::HashSet;
+use std::fs;
+use std::time::Duration;
+use support::{PATIENCE, frame, simulated};
+
+/// The resident set in KiB. Source: proc(5), statm; pages of 4 KiB.
+fn resident_kib() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").expect("statm");
+    let pages = statm.split_whitespace().nth(1).expect("the second field");
+    pages.parse::<usize>().expect("a number") * 4
+}
+
+/// How many bytes of the guest's arena can be reserved in one piece.
+fn largest_slot(bridge: &Bridge) -> usize {
+    let fits = |bytes: &usize| bridge.reserve(*bytes).is_ok();
+    (1..=1_024)
+        .map(|blocks| blocks * 256)
+        .take_while(fits)
+        .last()
+        .unwrap_or(0)
+}
+
+#[test]
+fn ten_thousand_rounds_leave_memory_flat() {
+    let bridge = simulated();
+    let round = || {
+        let id = bridge.create_container("nginx").expect("created").to_string();
+        bridge.inspect_container(&id).expect("inspected");
+        bridge.delete_container(&id, Deletion::Plain).expect("deleted");
+    };
+    // What is remembered of deleted containers is bounded, and full after these.
+    (0..5_000).for_each(|_| round());
+    let (before_kib, slot_before) = (resident_kib(), largest_slot(&bridge));
+    (0..10_000).for_each(|_| round());
+    let (after_kib, slot_after) = (resident_kib(), largest_slot(&bridge));
+    assert!(bridge.list_containers().expect("listed").is_empty());
+    assert_eq!(slot_after, slot_before);
+    let grown_kib = after_kib.saturating_sub(before_kib);
+    assert!(grown_kib < 1_024, "grew by {grown_kib} KiB, from {before_kib}");
+}
+
+#[test]
+fn a_thousand_containers_from_eight_threads_lose_no_answer() {
+    let bridge = simulated();
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..8)
+            .map(|maker| {
+                let bridge = bridge.clone();
+                scope.spawn(move || {
+                    (0..125)
+                        .map(|number| {
+                            let options = CreateOptions::new("nginx").name(format!("c{maker}-{number}"));
+                            let id = bridge.create_container(options).expect("created").to_string();
+                            bridge.start_container(&id).expect("started");
+                            id
+                        })
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        makers
+            .into_iter()
+            .flat_map(|maker| maker.join().expect("a maker"))
+            .collect()
+    });
+    let distinct: HashSet<&String> = ids.iter().collect();
+    assert_eq!(distinct.len(), 1_000);
+    let listed = bridge.list_containers().expect("listed");
+    assert_eq!(listed.len(), 1_000);
+    for id in ids {
+        bridge.delete_container(&id, Deletion::Force).expect("deleted");
+    }
+    assert!(bridge.list_containers().expect("listed").is_empty());
+}
+
+#[test]
+fn a_stop_is_answered_beside_two_hundred_open_waits() {
+    let bridge = simulated();
+    let id = bridge.create_container("nginx").expect("created").to_string();
+    bridge.start_container(&id).expect("started");
+    let wait = frame(Command::WaitContainer, &[&id]);
+    let waits: Vec<_> = (0..200)
+        .map(|_| bridge.submit(&wait).expect("submitted"))
+        .collect();
+    assert!(waits.iter().all(|wait| !wait.is_answered()));
+    bridge.stop_container(&id, None).expect("stopped");
+    for mut wait in waits {
+        let response = wait.wait_for(PATIENCE).expect("an answer");
+        assert_eq!(
+            (response.status(), response.data()),
+            (Status::Success, &b"143"[..])
+        );
+    }
+}
+
+#[test]
+fn more_calls_than_tickets_are_all_answered() {
+    let bridge = simulated();
+    let options = CreateOptions::new("fault.test/hang:start").name("stuck");
+    bridge.create_container(options).expect("created");
+    let start = frame(Command::StartContainer, &["stuck"]);
+    let starts: Vec<_> = (0..6_000)
+        .map(|_| bridge.submit(&start).expect("submitted"))
+        .collect();
+    assert!(starts.iter().all(|start| !start.is_answered()));
+    // It has tickets of its own, and ends the start that everything waits for.
+    bridge
+        .delete_container("stuck", Deletion::Force)
+        .expect("deleted");
+    for mut start in starts {
+        let response = start.wait_for(PATIENCE).expect("an answer");
+        assert!(
+            matches!(response.status(), Status::Cancelled | Status::ContainerNotFound),
+            "{response:?}"
+        );
+    }
+    assert_eq!(bridge.ping("still here").expect("answered"), "still here");
+}
+
+#[test]
+fn waiting_calls_keep_their_deadlines_and_their_order() {
+    let bridge = simulated();
+    bridge
+        .create_container(CreateOptions::new("fault.test/hang:start").name("stuck"))
+        .expect("created");
+    bridge
+        .create_container(CreateOptions::new("nginx").name("free"))
+        .expect("created");
+    let start = frame(Command::StartContainer, &["stuck"]);
+    let filling: Vec<_> = (0..4_096)
+        .map(|_| bridge.submit(&start).expect("submitted"))
+        .collect();
+    // These stand behind the ones above, although their container is free.
+    let hasty = bridge.with_deadline(Some(Duration::from_millis(50)));
+    let overdue = hasty.start_container("free").expect_err("no ticket is free");
+    assert_eq!(overdue.status(), Status::Timeout);
+    let mut patient = bridge
+        .submit(&frame(Command::StartContainer, &["free"]))
+        .expect("submitted");
+    let given_up = bridge
+        .submit(&frame(Command::PauseContainer, &["free"]))
+        .expect("submitted");
+    given_up.cancel();
+    assert_eq!(given_up.wait().status(), Status::Cancelled);
+    assert!(!patient.is_answered());
+    drop(filling);
+    assert_eq!(
+        patient.wait_for(PATIENCE).expect("an answer").status(),
+        Status::Success
+    );
+    assert_eq!(
+        bridge.inspect_container("free").expect("inspected").state,
+        "running"
+    );
+}
+
+#[test]
+fn calls_beyond_the_waiting_line_are_refused() {
+    let bridge = simulated();
+    bridge
+        .create_container(CreateOptions::new("fault.test/hang:start").name("stuck"))
+        .expect("created");
+    let start = frame(Command::StartContainer, &["stuck"]);
+    let mut refused = None;
+    let mut open = Vec::new();
+    for _ in 0..(4_096 + 16_384 + 1) {
+        let mut ticket = bridge.submit(&start).expect("submitted");
+        if ticket.is_answered() {
+            refused = ticket.wait_for(PATIENCE);
+            break;
+        }
+        open.push(ticket);
+    }
+    assert_eq!(refused.expect("a refusal").status(), Status::ResourceExhausted);
+    assert!(open.len() >= 16_384, "only {} were taken", open.len());
+    bridge
+        .delete_container("stuck", Deletion::Force)
+        .expect("deleted");
+    for mut ticket in open {
+        assert!(ticket.wait_for(PATIENCE).is_some());
+    }
+}

@@ -1,0 +1,171 @@
+//! Requests written in place: a slot is reserved, submitted, answered and released once each.
+
+mod support;
+
+use selur_core::{Bridge, Command, CreateOptions, Slot, Status, Submission};
+use support::{frame, simulated};
+
+const MAX_FRAME_BYTES: usize = 262_149;
+
+fn written(bridge: &Bridge, frame: &[u8]) -> Slot {
+    let mut slot = bridge.reserve(frame.len()).expect("a slot");
+    slot.write_at(0, frame).expect("written");
+    slot
+}
+
+#[test]
+fn a_ping_is_answered_where_it_was_written() {
+    let bridge = simulated();
+    for bytes in [0, 1, 300, 10_000, 262_144] {
+        let payload = "z".repeat(bytes);
+        let slot = written(&bridge, &frame(Command::Ping, &[&payload]));
+        let Submission::Ready(answer) = slot.submit().expect("submitted") else {
+            panic!("a ping waits for nothing");
+        };
+        assert_eq!(answer.status(), Status::Success);
+        assert!(
+            answer.with(|data| data == payload.as_bytes()).expect("shown"),
+            "{bytes} bytes"
+        );
+    }
+}
+
+#[test]
+fn a_slot_serves_one_frame_after_another() {
+    let bridge = simulated();
+    let mut slot = bridge.reserve(64).expect("a slot");
+    for round in 0..1_000 {
+        let request = frame(Command::Ping, &[&format!("round {round}")]);
+        slot.write_at(0, &request).expect("written");
+        slot.set_frame_len(request.len()).expect("it fits");
+        let Submission::Ready(answer) = slot.submit().expect("submitted") else {
+            panic!("a ping waits for nothing");
+        };
+        assert_eq!(answer.to_response().data(), format!("round {round}").as_bytes());
+        slot = answer.into_slot();
+    }
+}
+
+#[test]
+fn every_command_can_be_written_in_place() {
+    let bridge = simulated();
+    let call = |request: Vec<u8>| {
+        let response = written(&bridge, &request).submit().expect("submitted").wait();
+        response.into_result().expect("a success")
+    };
+    let id = call(frame(Command::CreateContainer, &["nginx", "web"]));
+    let id = String::from_utf8(id).expect("an id");
+    call(frame(Command::StartContainer, &["web"]));
+    call(frame(Command::StartContainer, &["web"]));
+    let document = String::from_utf8(call(frame(Command::InspectContainer, &["web"]))).expect("JSON");
+    assert!(document.contains(&id));
+    // The answer is longer than the slot: it comes all the same.
+    assert_eq!(call(frame(Command::ListContainers, &[])), id.as_bytes());
+    call(frame(Command::StopContainer, &["web"]));
+    assert_eq!(call(frame(Command::WaitContainer, &["web"])), b"143");
+    call(frame(Command::DeleteContainer, &["web"]));
+}
+
+#[test]
+fn a_long_list_comes_through_a_short_slot() {
+    let bridge = simulated();
+    for _ in 0..20 {
+        bridge.create_container("nginx").expect("created");
+    }
+    let response = written(&bridge, &frame(Command::ListContainers, &[]))
+        .submit()
+        .expect("submitted")
+        .wait();
+    assert_eq!(response.data().len(), 20 * 33 - 1);
+}
+
+#[test]
+fn a_malformed_frame_is_refused_in_place() {
+    let bridge = simulated();
+    let cases: [(&[u8], &str); 4] = [
+        (&[0x00, 9, 0, 0, 0, b'x'], "not the number of bytes that follow"),
+        (&[0xFF, 0, 0, 0, 0], "no command has this code"),
+        (&[0x00, 1, 0, 0, 0, 0xFF], "not valid UTF-8"),
+        (&[0x02, 1, 0, 0, 0, b'!'], "\"!\": this can be no container"),
+    ];
+    for (request, words) in cases {
+        let response = written(&bridge, request).submit().expect("submitted").wait();
+        assert_eq!(response.status(), Status::InvalidRequest);
+        assert!(
+            response.message().expect("a message").contains(words),
+            "{response:?}"
+        );
+    }
+    // Frames without a header.
+    for bytes in [0, 3] {
+        let mut slot = bridge.reserve(16).expect("a slot");
+        slot.set_frame_len(bytes).expect("it fits");
+        let response = slot.submit().expect("submitted").wait();
+        assert_eq!(response.status(), Status::InvalidRequest);
+    }
+}
+
+#[test]
+fn writing_outside_a_slot_is_refused_and_changes_nothing() {
+    let bridge = simulated();
+    let request = frame(Command::Ping, &["neighbour"]);
+    let mut first = bridge.reserve(100).expect("a slot");
+    let second = written(&bridge, &request);
+    assert_eq!(first.capacity(), 256);
+    for (offset, bytes) in [(256, 1), (255, 2), (usize::MAX, 1), (0, 257)] {
+        let error = first.write_at(offset, &vec![0xEE; bytes]).expect_err("outside");
+        assert_eq!(error.status(), Status::InvalidRequest);
+    }
+    first.write_at(0, &[0xEE; 256]).expect("inside");
+    assert_eq!(
+        first.set_frame_len(257).expect_err("too long").status(),
+        Status::InvalidRequest
+    );
+    let response = second.submit().expect("submitted").wait();
+    assert_eq!(response.data(), b"neighbour");
+}
+
+#[test]
+fn two_full_frames_fit_beside_everything_else_and_a_third_is_refused_at_once() {
+    let bridge = simulated();
+    bridge
+        .create_container(CreateOptions::new("nginx").name("web"))
+        .expect("created");
+    for _ in 0..3 {
+        let first = bridge.reserve(MAX_FRAME_BYTES).expect("a slot");
+        let second = bridge.reserve(MAX_FRAME_BYTES).expect("a slot");
+        let error = bridge.reserve(MAX_FRAME_BYTES).expect_err("the arena is full");
+        assert_eq!(error.status(), Status::ResourceExhausted);
+        // Requests by copy have a slot of their own.
+        bridge.start_container("web").expect("started");
+        bridge
+            .create_container(CreateOptions::new("nginx").name("other"))
+            .expect("created");
+        bridge
+            .delete_container("other", selur_core::Deletion::Plain)
+            .expect("deleted");
+        drop((first, second));
+    }
+    let error = bridge
+        .reserve(MAX_FRAME_BYTES + 1)
+        .expect_err("no frame is that long");
+    assert_eq!(error.status(), Status::InvalidRequest);
+}
+
+#[test]
+fn slots_and_answers_outlive_the_bridge() {
+    let bridge = simulated();
+    let answer = written(&bridge, &frame(Command::Ping, &["hi"]))
+        .submit()
+        .expect("submitted");
+    let mut slot = bridge.reserve(64).expect("a slot");
+    drop(bridge);
+    let Submission::Ready(answer) = answer else {
+        panic!("a ping waits for nothing");
+    };
+    answer.with(|data| assert_eq!(data, b"hi")).expect("shown");
+    let error = slot.write_at(0, b"x").expect_err("the bridge is closed");
+    assert_eq!(error.status(), Status::InvalidRequest);
+    let error = slot.submit().expect_err("the bridge is closed");
+    assert_eq!(error.status(), Status::InvalidRequest);
+}
