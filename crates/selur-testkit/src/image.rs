@@ -29,6 +29,8 @@ pub enum Compression {
     None,
     /// As gzip.
     Gzip,
+    /// As zstd.
+    Zstd,
 }
 
 /// A layer: its bytes as they are transported, and the digest of its tar stream.
@@ -45,6 +47,7 @@ impl Layer {
         let (blob, media_type) = match compression {
             Compression::None => (tar.to_vec(), "application/vnd.oci.image.layer.v1.tar"),
             Compression::Gzip => (gzip(tar), "application/vnd.oci.image.layer.v1.tar+gzip"),
+            Compression::Zstd => (zstd(tar), "application/vnd.oci.image.layer.v1.tar+zstd"),
         };
         Layer {
             blob: blob.into(),
@@ -321,6 +324,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("memory takes all");
     encoder.finish().expect("memory takes all")
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
 fn busybox_layer() -> Layer {

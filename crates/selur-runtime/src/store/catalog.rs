@@ -130,11 +130,26 @@ pub(super) fn pin(
     )
 }
 
-/// Records that a container uses no image any more.
-pub(super) fn unpin(directories: &Directories, container: ContainerId) -> Result<(), StoreError> {
-    let uses = directories.uses();
-    disk::remove_file(&uses.join(container.to_string()))?;
-    disk::sync_directory(&uses)
+/// Records that a container uses no image any more. If it was the last use of an image without a reference, what
+/// nobody needs without it goes to a workspace, to be dropped when the lock is released.
+pub(super) fn unpin(
+    directories: &Directories,
+    lock: &FileLock,
+    container: ContainerId,
+) -> Result<Option<Workspace>, StoreError> {
+    let path = directories.uses().join(container.to_string());
+    let Some(used) = read_record::<Use>(&path)? else {
+        return Ok(None);
+    };
+    disk::remove_file(&path)?;
+    disk::sync_directory(&directories.uses())?;
+    if Reference::all(directories)?
+        .iter()
+        .any(|reference| reference.digest == used.digest)
+    {
+        return Ok(None);
+    }
+    collect(directories, lock).map(Some)
 }
 
 /// Every container that uses an image, with the manifest's digest.

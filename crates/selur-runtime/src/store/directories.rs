@@ -145,6 +145,15 @@ pub(super) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>,
 
 /// Writes a JSON file so that it is there whole or not at all.
 pub(super) fn write_record<T: Serialize>(path: &Path, record: &T) -> Result<(), StoreError> {
+    disk::write_atomically(path, &to_json(path, record)?)
+}
+
+/// Writes a JSON file that the caller puts on disk.
+pub(super) fn write_unsynced_record<T: Serialize>(path: &Path, record: &T) -> Result<(), StoreError> {
+    disk::write_unsynced(path, &to_json(path, record)?)
+}
+
+fn to_json<T: Serialize>(path: &Path, record: &T) -> Result<Vec<u8>, StoreError> {
     let bytes = serde_json::to_vec(record).map_err(std::io::Error::other);
-    disk::write_atomically(path, &bytes.during(|| format!("writing {}", path.display()))?)
+    bytes.during(|| format!("writing {}", path.display()))
 }

@@ -26,21 +26,40 @@ pub(super) fn random_name() -> Result<String, StoreError> {
 
 /// Replaces a file by one that is complete and on disk, or leaves it as it was.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let what = || format!("writing {}", path.display());
+    replace(path, bytes, File::sync_all)?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The same, but after a power failure the file may be damaged or missing: for what is verified whenever it is read.
+pub(super) fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    replace(path, bytes, |_| Ok(()))
+}
+
+fn replace(
+    path: &Path,
+    bytes: &[u8],
+    sync: impl FnOnce(&File) -> std::io::Result<()>,
+) -> Result<(), StoreError> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let temporary = directory.join(format!("{TEMPORARY_PREFIX}{}", random_name()?));
     let written = File::create_new(&temporary)
         .and_then(|mut file| {
             file.write_all(bytes)?;
-            file.sync_all()
+            sync(&file)
         })
         .and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {
         // The first error is the one to tell.
         let _ = std::fs::remove_file(&temporary);
     }
-    written.during(what)?;
-    sync_directory(directory)
+    written.during(|| format!("writing {}", path.display()))
+}
+
+/// Puts everything on disk that was written to the file system of a directory: for thousands of files, far less work
+/// than one by one.
+pub(super) fn sync_file_system(directory: &Path) -> Result<(), StoreError> {
+    let what = || format!("syncing {}", directory.display());
+    rustix::fs::syncfs(File::open(directory).during(what)?).during(what)
 }
 
 /// Puts a directory's entries on disk.

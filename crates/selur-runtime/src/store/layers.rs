@@ -1,7 +1,7 @@
 //! Layers as they are kept: unpacked once, named by their diff_id, shared by all images and containers.
 
 use super::digest::Digest;
-use super::directories::{Directories, SCHEMA, read_record, write_record};
+use super::directories::{Directories, SCHEMA, read_record, write_unsynced_record};
 use super::disk::{self, FileLock, Workspace};
 use super::error::{During, StoreError};
 use super::limits::Limits;
@@ -143,9 +143,16 @@ fn unpack_and_keep(
         size_bytes: unpacked.bytes,
         is_opaque: unpacked.is_opaque,
     };
-    write_record(&directories.layer_record(diff_id), &record)?;
-    let place = directories.layer(diff_id);
-    std::fs::rename(&directory, &place).during(|| format!("making {}", place.display()))?;
+    let record_file = workspace.path().join(disk::random_name()?);
+    write_unsynced_record(&record_file, &record)?;
+    disk::sync_file_system(workspace.path())?;
+    // The directory comes last: where it is, the layer is complete.
+    for (from, to) in [
+        (record_file, directories.layer_record(diff_id)),
+        (directory, directories.layer(diff_id)),
+    ] {
+        std::fs::rename(&from, &to).during(|| format!("making {}", to.display()))?;
+    }
     disk::sync_directory(&directories.layers())
 }
 

@@ -166,12 +166,17 @@ impl Store {
         Ok(catalog::pin(&self.directories, container, &documents)?)
     }
 
-    /// Records that a container uses no image any more; nothing happens if it used none. Blocks until it is on disk.
+    /// Records that a container uses no image any more; nothing happens if it used none. If no reference names the image
+    /// either, its layers are removed. Blocks until it is on disk.
     ///
     /// # Errors
     /// The disk's.
     pub fn unpin(&self, container: ContainerId) -> Result<(), RuntimeError> {
-        Ok(catalog::unpin(&self.directories, container)?)
+        let lock = self.directories.lock()?;
+        let trash = catalog::unpin(&self.directories, &lock, container)?;
+        drop(lock);
+        drop(trash);
+        Ok(())
     }
 
     /// Every container that uses an image, with the manifest's digest: for recovery, which unpins those that are gone.

@@ -183,11 +183,12 @@ impl Pull<'_> {
         joined(
             spawn_blocking(move || {
                 let documents = &plan.documents;
-                disk::write_atomically(
+                // Verified against their digests whenever they are read.
+                disk::write_unsynced(
                     &directories.blob(&documents.manifest.config.digest),
                     &plan.config_bytes,
                 )?;
-                disk::write_atomically(&directories.blob(&documents.digest), &plan.manifest_bytes)?;
+                disk::write_unsynced(&directories.blob(&documents.digest), &plan.manifest_bytes)?;
                 let lock = directories.lock()?;
                 let before = Reference::find(&directories, &name)?;
                 let record = Reference::new(&name, documents);

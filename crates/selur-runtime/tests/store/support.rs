@@ -1,7 +1,8 @@
 //! What every test here needs.
 
 use selur_runtime::store::{ImageContent, Store, StoreOptions};
-use selur_runtime::{PullPolicy, RuntimeError};
+use selur_runtime::{Images, PullPolicy, RuntimeError};
+use selur_testkit::{ImageBuilder, Layer};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -20,12 +21,27 @@ impl TestStore {
         })
     }
 
+    /// A store in memory, for tests that make thousands of directories: some disks take milliseconds for each.
+    pub(crate) fn in_memory() -> TestStore {
+        let root = TempDir::with_prefix_in("selur-store-", "/dev/shm").unwrap();
+        TestStore::at(
+            root,
+            StoreOptions {
+                docker_config: None,
+                ..StoreOptions::default()
+            },
+        )
+    }
+
     pub(crate) fn with(options: StoreOptions) -> TestStore {
+        TestStore::at(TempDir::with_prefix("selur-store-").unwrap(), options)
+    }
+
+    fn at(root: TempDir, options: StoreOptions) -> TestStore {
         assert!(
             rustix::process::geteuid().is_root(),
             "these tests unpack owners and device nodes: run them as root"
         );
-        let root = TempDir::with_prefix("selur-store-").unwrap();
         let store = Store::open_with(root.path(), options).unwrap();
         TestStore { store, root }
     }
@@ -76,4 +92,18 @@ pub(crate) async fn resolve(
 
 pub(crate) fn read(layer: &Path, path: &str) -> String {
     std::fs::read_to_string(layer.join(path)).unwrap()
+}
+
+/// Loads an image that consists of these layers, bottom first.
+pub(crate) async fn load(
+    store: &TestStore,
+    layers: impl IntoIterator<Item = Layer>,
+) -> Result<ImageContent, RuntimeError> {
+    let directory = TempDir::new().unwrap();
+    let builder = layers
+        .into_iter()
+        .fold(ImageBuilder::empty(), ImageBuilder::layer);
+    builder.write_layout(directory.path());
+    store.store.load(directory.path(), "layers:test").await?;
+    resolve(&store.store, "layers:test", PullPolicy::Never).await
 }

@@ -7,6 +7,7 @@
 
 mod archive;
 mod decompress;
+mod metadata;
 mod tree;
 
 use super::digest::{Digest, Hasher};
@@ -30,7 +31,7 @@ pub(super) struct Unpacked {
     pub(super) is_opaque: bool,
 }
 
-/// Unpacks a blob into an empty directory and puts it on disk. Blocks.
+/// Unpacks a blob into an empty directory. The caller puts it on disk. Blocks.
 ///
 /// # Errors
 /// The blob is malformed, hostile, over a cap or not of this diff_id; `stop` was triggered; the disk fails. The

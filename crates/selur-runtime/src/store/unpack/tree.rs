@@ -6,10 +6,11 @@
 use super::super::disk;
 use super::super::error::{During, StoreError, quoted};
 use super::archive::{Entry, Kind};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags};
+use super::metadata;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Source: OCI image specification 1.1, "Whiteouts": what hides a file of the layers below.
@@ -18,10 +19,6 @@ const WHITEOUT_PREFIX: &[u8] = b".wh.";
 const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
 /// Other things of AUFS, without a meaning elsewhere.
 const META_PREFIX: &[u8] = b".wh..wh.";
-/// Source: Linux, Documentation/filesystems/overlayfs.rst. Without root it is `user.overlay.opaque`.
-const OPAQUE_XATTR: &str = "trusted.overlay.opaque";
-/// A layer must not steer overlayfs by itself.
-const OVERLAY_XATTRS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 const MAX_COMPONENTS: usize = 255;
 /// What directories' paths may take in memory until their times are set.
 const MAX_DIRECTORY_PATH_BYTES: usize = 256 << 20;
@@ -114,21 +111,21 @@ impl Tree {
             Kind::BlockDevice => self.make_node(&target, entry, FileType::BlockDevice)?,
         }
         if entry.kind != Kind::File {
-            target.set_metadata(entry)?;
+            metadata::set_named(&target.parent, target.name, entry)?;
         }
         Ok(())
     }
 
-    /// Sets the times of directories and puts everything on disk. Says whether the layer hides all below it.
+    /// Sets the times of directories. Says whether the layer hides all below it.
     pub(super) fn finish(self) -> Result<bool, StoreError> {
         for (path, time) in self.directory_times.iter().rev() {
             // What is no directory any more was replaced by a later entry.
             if let Ok(directory) = self.resolve(path) {
-                let set = rustix::fs::utimensat(&directory, ".", &timestamps(*time), AtFlags::empty());
+                let set =
+                    rustix::fs::utimensat(&directory, ".", &metadata::timestamps(*time), AtFlags::empty());
                 set.during(|| format!("setting the time of {}", quoted(path)))?;
             }
         }
-        rustix::fs::syncfs(&self.root).during(|| "syncing the layer".to_owned())?;
         Ok(self.is_opaque)
     }
 
@@ -145,7 +142,7 @@ impl Tree {
         if entry.kind != Kind::Directory {
             return Err(StoreError::Content("the layer's root is no directory".to_owned()));
         }
-        set_directory_metadata(self.root.as_fd(), entry)?;
+        metadata::set_open(&self.root, entry)?;
         self.remember_time(Vec::new(), entry.mtime)
     }
 
@@ -241,7 +238,7 @@ impl Tree {
         let directory = rustix::fs::openat(&target.parent, *name, DIRECTORY, Mode::empty()).during(what)?;
         rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755)).during(what)?;
         if is_hidden {
-            set_opaque(directory.as_fd()).during(what)?;
+            metadata::set_opaque(&directory).during(what)?;
         }
         Ok(directory)
     }
@@ -261,7 +258,7 @@ impl Tree {
         };
         let what = || format!("making the whiteout {}", quoted(path));
         match target.existing()? {
-            Some(Existing::Directory) => set_opaque(target.open_directory()?.as_fd()).during(what),
+            Some(Existing::Directory) => metadata::set_opaque(target.open_directory()?).during(what),
             Some(_) => Ok(()),
             None => {
                 let device = rustix::fs::makedev(0, 0);
@@ -286,7 +283,7 @@ impl Tree {
         let what = || format!("making {} opaque", quoted(&path));
         // A descriptor of the path alone cannot carry attributes.
         let directory = rustix::fs::openat(&directory, ".", DIRECTORY, Mode::empty()).during(what)?;
-        set_opaque(directory.as_fd()).during(what)
+        metadata::set_opaque(&directory).during(what)
     }
 
     fn make_directory(
@@ -308,9 +305,9 @@ impl Tree {
         }
         let directory = target.open_directory()?;
         if existing == Some(Existing::Whiteout) {
-            set_opaque(directory.as_fd()).during(what)?;
+            metadata::set_opaque(&directory).during(what)?;
         }
-        set_directory_metadata(directory.as_fd(), entry)?;
+        metadata::set_open(&directory, entry)?;
         self.remember_time(components.join(&b'/'), entry.mtime)
     }
 
@@ -327,21 +324,8 @@ impl Tree {
         let mut file = File::from(file);
         fill(&mut file)?;
         let what = || format!("unpacking {}", quoted(target.path));
-        rustix::fs::fchown(
-            &file,
-            Some(Uid::from_raw(entry.uid)),
-            Some(Gid::from_raw(entry.gid)),
-        )
-        .during(what)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(entry.mode)).during(what)?;
-        for (name, value) in kept_xattrs(entry) {
-            ignore_unsupported(
-                name,
-                rustix::fs::fsetxattr(&file, name, value, XattrFlags::empty()),
-            )
-            .during(what)?;
-        }
-        rustix::fs::futimens(&file, &timestamps(entry.mtime)).during(what)
+        metadata::set_open(&file, entry)?;
+        rustix::fs::futimens(&file, &metadata::timestamps(entry.mtime)).during(what)
     }
 
     fn make_node(&mut self, target: &Target<'_>, entry: &Entry, kind: FileType) -> Result<(), StoreError> {
@@ -466,103 +450,6 @@ impl Target<'_> {
     fn open_directory(&self) -> Result<OwnedFd, StoreError> {
         rustix::fs::openat(&self.parent, self.name, DIRECTORY, Mode::empty())
             .during(|| format!("opening the directory {}", quoted(self.path)))
-    }
-
-    /// Owner, mode, attributes and time of what is neither file nor directory.
-    fn set_metadata(&self, entry: &Entry) -> Result<(), StoreError> {
-        let what = || format!("unpacking {}", quoted(self.path));
-        let (owner, group) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-        rustix::fs::chownat(
-            &self.parent,
-            self.name,
-            Some(owner),
-            Some(group),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .during(what)?;
-        if entry.kind != Kind::Symlink {
-            // It was made under this name a moment ago and is no symbolic link.
-            rustix::fs::chmodat(
-                &self.parent,
-                self.name,
-                Mode::from_raw_mode(entry.mode),
-                AtFlags::empty(),
-            )
-            .during(what)?;
-        }
-        let mut xattrs = kept_xattrs(entry).peekable();
-        if xattrs.peek().is_some() {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let object = rustix::fs::openat(&self.parent, self.name, flags, Mode::empty()).during(what)?;
-            let through = format!("/proc/self/fd/{}", object.as_raw_fd());
-            for (name, value) in xattrs {
-                ignore_unsupported(
-                    name,
-                    rustix::fs::setxattr(&through, name, value, XattrFlags::empty()),
-                )
-                .during(what)?;
-            }
-        }
-        rustix::fs::utimensat(
-            &self.parent,
-            self.name,
-            &timestamps(entry.mtime),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .during(what)
-    }
-}
-
-fn set_directory_metadata(directory: impl AsFd, entry: &Entry) -> Result<(), StoreError> {
-    let what = || format!("unpacking {}", quoted(&entry.path));
-    let (owner, group) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-    rustix::fs::fchown(&directory, Some(owner), Some(group)).during(what)?;
-    rustix::fs::fchmod(&directory, Mode::from_raw_mode(entry.mode)).during(what)?;
-    for (name, value) in kept_xattrs(entry) {
-        ignore_unsupported(
-            name,
-            rustix::fs::fsetxattr(&directory, name, value, XattrFlags::empty()),
-        )
-        .during(what)?;
-    }
-    Ok(())
-}
-
-fn set_opaque(directory: impl AsFd) -> Result<(), Errno> {
-    rustix::fs::fsetxattr(directory, OPAQUE_XATTR, b"y", XattrFlags::empty())
-}
-
-/// The attributes that belong to the image. Those of overlayfs, and labels that mean something to this host only, do not.
-fn kept_xattrs(entry: &Entry) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let is_kept = |name: &[u8]| {
-        let is_overlay = OVERLAY_XATTRS.iter().any(|prefix| name.starts_with(prefix));
-        let is_host_label = name.starts_with(b"security.") && name != b"security.capability";
-        !is_overlay && !is_host_label && !name.is_empty()
-    };
-    let xattrs = entry
-        .xattrs
-        .iter()
-        .map(|(name, value)| (name.as_slice(), value.as_slice()));
-    xattrs.filter(move |(name, _)| is_kept(name))
-}
-
-/// File systems without user attributes, and links and devices, which take none, lose them, as with every other tool.
-/// A lost capability would be a lie and is an error.
-fn ignore_unsupported(name: &[u8], result: Result<(), Errno>) -> Result<(), Errno> {
-    match result {
-        Err(Errno::OPNOTSUPP | Errno::PERM | Errno::INVAL) if name != b"security.capability" => Ok(()),
-        other => other,
-    }
-}
-
-fn timestamps((seconds, nanoseconds): (i64, u32)) -> Timestamps {
-    let time = Timespec {
-        tv_sec: seconds,
-        tv_nsec: i64::from(nanoseconds),
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
     }
 }
 
