@@ -9,6 +9,7 @@ mod error;
 mod images;
 mod inspection;
 mod logs;
+mod oci;
 pub mod simulated;
 mod spec;
 pub mod store;
@@ -18,6 +19,7 @@ pub use error::RuntimeError;
 pub use images::{Image, Images, ProgressSink, PullProgress};
 pub use inspection::Inspection;
 pub use logs::{LogEntry, LogOptions, LogStream, OutputStream};
+pub use oci::{Oci, OciOptions, ShimLocation};
 pub use simulated::Simulated;
 pub use spec::{ContainerSpec, NetworkMode, PullPolicy, RestartPolicy, SpecError};
 

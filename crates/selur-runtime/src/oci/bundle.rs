@@ -1,0 +1,156 @@
+//! The OCI bundle: what the runtime is told about a container, confined as Docker confines it.
+
+use super::config::Config;
+use super::seccomp;
+use crate::NetworkMode;
+use selur_shim::{Home, USER_PLACEHOLDER};
+use serde_json::{Value, json};
+
+/// Docker's default capabilities: CapBnd 00000000a80425fb.
+///
+/// Source: moby `oci/caps/defaults.go`.
+pub(super) const CAPABILITIES: [&str; 14] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+];
+
+/// Source: moby `oci/defaults.go`, and those that later releases of it added.
+const MASKED_PATHS: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+
+/// Source: as above.
+const READONLY_PATHS: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// The configuration as the shim reads it: with [`USER_PLACEHOLDER`] where the user belongs, who is looked up in the
+/// container when it is started.
+pub(super) fn template(config: &Config, home: &Home) -> String {
+    let mut namespaces = vec!["mount", "pid", "uts", "ipc", "cgroup"];
+    if config.spec.network == NetworkMode::None {
+        namespaces.push("network");
+    }
+    let namespaces: Vec<Value> = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            placeholder_key(): placeholder_value(),
+            "terminal": false,
+            "args": config.arguments,
+            "env": config.environment,
+            "cwd": config.working_directory,
+            "capabilities": {
+                "bounding": CAPABILITIES,
+                "effective": CAPABILITIES,
+                "permitted": CAPABILITIES,
+            },
+            "noNewPrivileges": true,
+        },
+        "root": { "path": home.rootfs() },
+        "hostname": config.hostname,
+        "mounts": mounts(home),
+        "linux": {
+            "cgroupsPath": format!("/selur/{}", config.id),
+            "namespaces": namespaces,
+            "resources": { "devices": device_rules() },
+            "seccomp": *seccomp::PROFILE,
+            "maskedPaths": MASKED_PATHS,
+            "readonlyPaths": READONLY_PATHS,
+        },
+    })
+    .to_string()
+}
+
+/// Source: moby `oci/defaults.go`, `DefaultLinuxSpec`.
+fn mounts(home: &Home) -> Vec<Value> {
+    let file_systems: [(&str, &str, &str, &[&str]); 7] = [
+        ("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
+        (
+            "/dev",
+            "tmpfs",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
+        (
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
+        ),
+        ("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        (
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            &["ro", "nosuid", "noexec", "nodev"],
+        ),
+        ("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        (
+            "/dev/shm",
+            "tmpfs",
+            "shm",
+            &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+        ),
+    ];
+    let file_systems = file_systems.iter().map(|(destination, kind, source, options)| {
+        json!({ "destination": destination, "type": kind, "source": source, "options": options })
+    });
+    let own_files = ["resolv.conf", "hostname", "hosts"].map(|name| {
+        json!({
+            "destination": format!("/etc/{name}"),
+            "type": "bind",
+            "source": home.etc().join(name),
+            "options": ["bind", "rprivate"],
+        })
+    });
+    file_systems.chain(own_files).collect()
+}
+
+/// Nothing but null, zero, full, random, urandom, tty, console, ptmx and pts, which the runtime adds itself.
+fn device_rules() -> Value {
+    json!([{ "allow": false, "access": "rwm" }])
+}
+
+fn placeholder_key() -> &'static str {
+    "user"
+}
+
+/// [`USER_PLACEHOLDER`] is `"user":"@user@"`.
+fn placeholder_value() -> &'static str {
+    USER_PLACEHOLDER.split('"').nth(3).unwrap_or_default()
+}

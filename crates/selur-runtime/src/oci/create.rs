@@ -1,0 +1,135 @@
+//! Makes a container: files only, no process. It exists when its life is written, which is the last step.
+
+use super::config::Config;
+use super::{Site, block, bundle, failure};
+use crate::store::ImageContent;
+use crate::{ContainerSpec, Done, RuntimeError};
+use selur_protocol::{ContainerId, Status};
+use selur_shim::{Durability, Home, Life};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+pub(super) async fn create(
+    site: &Arc<Site>,
+    id: ContainerId,
+    image: String,
+    name: Option<String>,
+    spec: ContainerSpec,
+    abort: CancellationToken,
+) -> Result<Done, RuntimeError> {
+    spec.check()
+        .map_err(|error| RuntimeError::new(Status::InvalidRequest, error.to_string()))?;
+    if let Some(name) = name.clone() {
+        // A name that is taken is not worth a pull; whether it is free is decided when it is claimed.
+        block(site, move |site| site.refuse_taken(&name)).await?;
+    }
+    let content = site
+        .store
+        .resolve(&image, spec.pull, &|_| {}, abort.clone())
+        .await?;
+    block(site, move |site| {
+        if abort.is_cancelled() {
+            return Err(failure::cancelled());
+        }
+        let config = Config::new(id, name, image, spec, &content)?;
+        let life = site.make(id, &config, &content)?;
+        Ok(Done {
+            report: Some(life.report()),
+            inspection: None,
+        })
+    })
+    .await
+}
+
+impl Site {
+    fn refuse_taken(&self, name: &str) -> Result<(), RuntimeError> {
+        let taken = fs::symlink_metadata(self.root.name(name)).is_ok() && !self.free_stale_name(name)?;
+        if taken {
+            return Err(RuntimeError::new(
+                Status::ContainerAlreadyExists,
+                format!("a container has the name {name} already: choose another, or delete that one first"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn make(&self, id: ContainerId, config: &Config, content: &ImageContent) -> Result<Life, RuntimeError> {
+        let exists = || {
+            RuntimeError::new(
+                Status::ContainerAlreadyExists,
+                format!("the container {id} exists already"),
+            )
+        };
+        let hold = self.try_hold(id)?.ok_or_else(exists)?;
+        if self.root.state(id).exists() {
+            return Err(exists());
+        }
+        match self.fill(id, config, content) {
+            Ok(life) => Ok(life),
+            Err(error) => {
+                if let Some(name) = &config.name {
+                    let _ = self.release_name(name, id);
+                }
+                self.reap_half_made(id, hold);
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&self, id: ContainerId, config: &Config, content: &ImageContent) -> Result<Life, RuntimeError> {
+        let failed = |error: io::Error| failure::io("cannot make the container", error);
+        if let Some(name) = &config.name {
+            self.claim_name(name, id)?;
+        }
+        self.store.pin(id, &content.manifest_digest)?;
+        write_home(&self.root.home(id), config).map_err(failed)?;
+        let life = Life::created(config.name.clone()).map_err(failed)?;
+        life.write(&self.root, id, Durability::Disk).map_err(failed)?;
+        Ok(life)
+    }
+}
+
+fn write_home(home: &Home, config: &Config) -> io::Result<()> {
+    let private = |path: &Path| DirBuilder::new().mode(0o700).create(path);
+    private(home.path())?;
+    for directory in [
+        home.bundle(),
+        home.rootfs(),
+        home.work(),
+        home.empty(),
+        home.etc(),
+        home.logs(),
+    ] {
+        private(&directory)?;
+    }
+    // The upper directory is the container's root directory, which every user of the container passes through.
+    DirBuilder::new().mode(0o755).create(home.upper())?;
+    fs::set_permissions(home.upper(), fs::Permissions::from_mode(0o755))?;
+    let files = [
+        ("hostname", format!("{}\n", config.hostname)),
+        ("hosts", hosts(&config.hostname)),
+        ("resolv.conf", String::new()),
+    ];
+    fs::set_permissions(home.etc(), fs::Permissions::from_mode(0o755))?;
+    for (name, content) in files {
+        let path = home.etc().join(name);
+        fs::write(&path, content)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644))?;
+    }
+    fs::write(home.bundle_template(), bundle::template(config, home))?;
+    let mut file = File::create(home.config())?;
+    file.write_all(&serde_json::to_vec(config)?)?;
+    file.sync_data()
+}
+
+/// Source: moby `libnetwork/etchosts`.
+fn hosts(hostname: &str) -> String {
+    format!(
+        "127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
+         ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+    )
+}

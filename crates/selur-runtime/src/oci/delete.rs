@@ -1,0 +1,97 @@
+//! Deletes a container. It is gone when its life is removed; what follows can be done again by anybody.
+
+use super::hold::Patience;
+use super::{Site, failure, remove};
+use crate::{Done, RuntimeError};
+use rustix::process::{Signal, pidfd_send_signal};
+use selur_protocol::{ContainerId, Status};
+use selur_shim::{Command, Errand, Process};
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long a shim may take to leave before it is killed itself.
+const LEAVING_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) fn delete(
+    site: &Arc<Site>,
+    id: ContainerId,
+    force: bool,
+    abort: &CancellationToken,
+) -> Result<Done, RuntimeError> {
+    let hold = match site.hold(id, abort) {
+        Err(error) if force && error.status() == Status::ContainerNotFound => return Ok(Done::default()),
+        outcome => outcome?,
+    };
+    // A life that cannot be read is no reason to keep the container for ever.
+    let life = match site.settle(id, &hold) {
+        Ok(life) => Some(life),
+        Err(error) if error.status() == Status::ContainerNotFound => return Err(error),
+        Err(_) if force => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(life) = life.as_ref().filter(|life| life.has_process() && !force) {
+        return Err(failure::wrong_state("delete", life.state));
+    }
+    site.end(id, force)?;
+    let removing = |error: io::Error| failure::io("cannot remove the container", error);
+    fs::remove_file(site.root.state(id)).map_err(removing)?;
+    let name = life.and_then(|life| life.name);
+    if let Some(name) = name {
+        site.release_name(&name, id)?;
+    }
+    site.store.unpin(id)?;
+    remove::tree(site.root.home(id).path()).map_err(removing)?;
+    let _ = fs::remove_file(site.root.alive(id));
+    site.release_gone(id, hold);
+    Ok(Done::default())
+}
+
+impl Site {
+    /// Waits until the container has no process and no shim; kills what does not end.
+    fn end(&self, id: ContainerId, force: bool) -> Result<(), RuntimeError> {
+        let mut patience = Patience::new(LEAVING_LIMIT);
+        let mut told = false;
+        while self.has_shim(id)? {
+            let runs = self
+                .life(id)
+                .ok()
+                .flatten()
+                .is_some_and(|life| life.has_process());
+            if runs && !force {
+                // A shim whose bridge had died came round to starting it.
+                return Err(failure::wrong_state("delete", selur_protocol::State::Running));
+            }
+            if force && runs && !told {
+                told = self.send(id, Command::Kill { signal: 9 })?.is_some();
+            }
+            if !patience.wait() {
+                self.kill_shim(id);
+                patience = Patience::new(LEAVING_LIMIT);
+            }
+        }
+        let runs = self
+            .life(id)
+            .ok()
+            .flatten()
+            .is_some_and(|life| life.has_process());
+        if runs || self.root.runc_state(id).exists() {
+            self.launcher.launch(&self.root, id, Errand::Reap)?;
+            while self.has_shim(id)? {
+                patience.wait();
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills a shim that neither obeys nor ends.
+    fn kill_shim(&self, id: ContainerId) {
+        let shim = fs::read(self.root.alive(id)).ok();
+        let shim: Option<Process> = shim.and_then(|text| serde_json::from_slice(&text).ok());
+        if let Some(pidfd) = shim.and_then(|process| process.open()) {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A container's life as it truly is, and the lock under which it is changed.
+
+use super::{Site, failure, seen};
+use crate::{Observation, RuntimeError};
+use selur_protocol::{ContainerId, State};
+use selur_shim::{Durability, Life, Lock};
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// A container's lock: whoever has it is the only one that changes the container, except for its shim.
+#[derive(Debug)]
+pub(super) struct Hold {
+    _lock: Lock,
+}
+
+/// Waits a little longer each time, up to a limit.
+#[derive(Debug)]
+pub(super) struct Patience {
+    delay: Duration,
+    until: Instant,
+}
+
+impl Site {
+    /// The lives of all containers.
+    pub(super) fn list(&self) -> Result<Vec<Observation>, RuntimeError> {
+        let mut observations = Vec::new();
+        for id in self.ids()? {
+            match self.life(id) {
+                Ok(Some(life)) => observations.push(seen(id, &life)),
+                // Deleted meanwhile.
+                Ok(None) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(observations)
+    }
+
+    /// The ids of all containers.
+    pub(super) fn ids(&self) -> Result<Vec<ContainerId>, RuntimeError> {
+        ids_in(&self.root.states())
+    }
+
+    /// A container's life, if it exists: what the disk says, corrected by a reboot and by the death of its shim.
+    pub(super) fn life(&self, id: ContainerId) -> Result<Option<Life>, RuntimeError> {
+        let read = || {
+            Life::read(&self.root, id).map_err(|error| failure::io("cannot read a container's life", error))
+        };
+        let Some(mut life) = read()? else {
+            return Ok(None);
+        };
+        if life.boot != self.boot {
+            life.boot.clone_from(&self.boot);
+            if life.has_process() {
+                life.end_unseen();
+            }
+            return Ok(Some(life));
+        }
+        if !life.has_process() || self.has_shim(id)? {
+            return Ok(Some(life));
+        }
+        // The shim may have recorded the end since the life was read.
+        let Some(mut life) = read()? else {
+            return Ok(None);
+        };
+        if life.has_process()
+            && !life.process.is_some_and(|process| process.is_alive())
+            && !self.has_shim(id)?
+        {
+            life.end_unseen();
+        }
+        Ok(Some(life))
+    }
+
+    /// The same under the container's lock: a correction is written.
+    pub(super) fn settle(&self, id: ContainerId, hold: &Hold) -> Result<Life, RuntimeError> {
+        let _ = hold;
+        let life = self.life(id)?.ok_or_else(|| failure::not_found(id))?;
+        let on_disk = Life::read(&self.root, id).ok().flatten();
+        if on_disk.is_some_and(|on_disk| on_disk.report() != life.report() || on_disk.boot != life.boot)
+            && !self.has_shim(id)?
+        {
+            life.write(&self.root, id, Durability::Boot)
+                .map_err(|error| failure::io("cannot write a container's life", error))?;
+        }
+        Ok(life)
+    }
+
+    /// Whether a shim holds the container.
+    pub(super) fn has_shim(&self, id: ContainerId) -> Result<bool, RuntimeError> {
+        Lock::is_held(&self.root.alive(id))
+            .map_err(|error| failure::io("cannot look for a container's shim", error))
+    }
+
+    /// Takes the lock of a container that exists.
+    ///
+    /// # Errors
+    /// `container_not_found`; `cancelled` while it waited.
+    pub(super) fn hold(&self, id: ContainerId, abort: &CancellationToken) -> Result<Hold, RuntimeError> {
+        let mut patience = Patience::new(Duration::from_secs(3600));
+        loop {
+            // So that no lock file is made for a container that does not exist.
+            if !self.root.state(id).exists() {
+                return Err(failure::not_found(id));
+            }
+            if let Some(hold) = self.try_hold(id)? {
+                return if self.root.state(id).exists() {
+                    Ok(hold)
+                } else {
+                    self.release_gone(id, hold);
+                    Err(failure::not_found(id))
+                };
+            }
+            if abort.is_cancelled() {
+                return Err(failure::cancelled());
+            }
+            if !patience.wait() {
+                return Err(failure::internal(format!(
+                    "another process has held the container {id} for an hour"
+                )));
+            }
+        }
+    }
+
+    /// Takes a container's lock if it is free, whether the container exists or not.
+    pub(super) fn try_hold(&self, id: ContainerId) -> Result<Option<Hold>, RuntimeError> {
+        let lock = Lock::try_at(&self.root.lock(id))
+            .map_err(|error| failure::io("cannot lock a container", error))?;
+        Ok(lock.map(|lock| Hold { _lock: lock }))
+    }
+
+    /// Removes the lock of a container that is gone.
+    pub(super) fn release_gone(&self, id: ContainerId, hold: Hold) {
+        let _ = fs::remove_file(self.root.lock(id));
+        drop(hold);
+    }
+}
+
+/// An end that nobody saw: by a reboot, or after the shim's death.
+trait Unseen {
+    fn end_unseen(&mut self);
+}
+
+impl Unseen for Life {
+    fn end_unseen(&mut self) {
+        self.exit_code = None;
+        self.enter(State::Stopped);
+    }
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration) -> Patience {
+        Patience {
+            delay: Duration::from_millis(1),
+            until: Instant::now() + limit,
+        }
+    }
+
+    /// Sleeps; false when the time is over.
+    pub(super) fn wait(&mut self) -> bool {
+        if Instant::now() >= self.until {
+            return false;
+        }
+        std::thread::sleep(self.delay);
+        self.delay = (self.delay * 3 / 2).min(Duration::from_millis(20));
+        true
+    }
+}
+
+/// The container ids among a directory's entries.
+pub(super) fn ids_in(directory: &std::path::Path) -> Result<Vec<ContainerId>, RuntimeError> {
+    let failed = |error: io::Error| failure::io(format_args!("cannot read {}", directory.display()), error);
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        ids.extend(name.to_str().and_then(ContainerId::parse));
+    }
+    Ok(ids)
+}

@@ -1,0 +1,204 @@
+//! Finds the shim and starts it.
+
+use super::{failure, prerequisites};
+use crate::RuntimeError;
+use selur_protocol::{ContainerId, Status};
+use selur_shim::{Errand, Launch, PROTOCOL_VERSION, Reply, Root};
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A shim that does not answer in this time is given up.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// A longer answer is none, in bytes.
+const MAX_REPLY_BYTES: u64 = 1 << 20;
+
+/// Where the shim is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ShimLocation {
+    /// `$SELUR_SHIM`, else `selur-shim` beside the program or the library that this code is in, or in a `libexec`
+    /// directory beside theirs, else in `/usr/local/libexec` or `/usr/libexec`.
+    #[default]
+    Search,
+    /// This program.
+    Path(PathBuf),
+    /// This program with these arguments: it calls [`selur_shim::main`] before it starts a thread.
+    Command {
+        /// The program.
+        program: PathBuf,
+        /// What makes it the shim.
+        arguments: Vec<OsString>,
+    },
+}
+
+impl From<PathBuf> for ShimLocation {
+    fn from(path: PathBuf) -> ShimLocation {
+        ShimLocation::Path(path)
+    }
+}
+
+/// A shim that was found.
+#[derive(Clone, Debug)]
+pub(super) struct Shim {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+/// Starts shims.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    pub(super) shim: Shim,
+    pub(super) runc: PathBuf,
+}
+
+impl Launcher {
+    /// Starts a shim for an errand and waits for its answer. Blocks.
+    pub(super) fn launch(&self, root: &Root, id: ContainerId, errand: Errand) -> Result<(), RuntimeError> {
+        let (mut own, theirs) =
+            UnixStream::pair().map_err(|error| failure::io("cannot make a socket", error))?;
+        let launch = Launch {
+            version: PROTOCOL_VERSION,
+            root: root.path().to_owned(),
+            id: id.to_string(),
+            runc: self.runc.clone(),
+            errand,
+        };
+        let launch = serde_json::to_vec(&launch).map_err(|error| {
+            RuntimeError::with_source(Status::InternalError, "a path is not UTF-8", error)
+        })?;
+        self.spawn(id, theirs.into())?;
+        let unanswered = |error: io::Error| {
+            let log = root.home(id).shim_log();
+            let message = format!("the container's shim did not answer: see {}", log.display());
+            RuntimeError::with_source(Status::InternalError, message, error)
+        };
+        let mut reply = Vec::new();
+        own.set_read_timeout(Some(ANSWER_LIMIT))
+            .and_then(|()| own.set_write_timeout(Some(ANSWER_LIMIT)))
+            .and_then(|()| own.write_all(&launch))
+            .and_then(|()| own.shutdown(Shutdown::Write))
+            .and_then(|()| own.take(MAX_REPLY_BYTES).read_to_end(&mut reply))
+            .map_err(unanswered)?;
+        let reply: Reply = serde_json::from_slice(&reply).map_err(|error| unanswered(error.into()))?;
+        reply.result.map_err(failure::shim)
+    }
+
+    fn spawn(&self, id: ContainerId, peer: OwnedFd) -> Result<(), RuntimeError> {
+        let path = env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+        let mut command = Command::new(&self.shim.program);
+        command.args(&self.shim.arguments).arg(id.to_string());
+        command.env_clear().env("PATH", path).current_dir("/");
+        command
+            .stdin(Stdio::from(peer))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|error| {
+            failure::io(
+                format_args!("cannot start the shim {}", self.shim.program.display()),
+                error,
+            )
+        })?;
+        // It forks and ends at once. A host that reaps all children, or ignores SIGCHLD, may be quicker.
+        let _ = child.wait();
+        Ok(())
+    }
+}
+
+pub(super) fn find_shim(location: &ShimLocation) -> Result<Shim, RuntimeError> {
+    let missing = |message: String| RuntimeError::new(Status::Unsupported, message);
+    let check = |path: &Path, source: &str| {
+        prerequisites::executable(path)
+            .map(|program| Shim {
+                program,
+                arguments: Vec::new(),
+            })
+            .ok_or_else(|| {
+                missing(format!(
+                    "{source} {} cannot be executed: name the selur-shim program",
+                    path.display()
+                ))
+            })
+    };
+    match location {
+        ShimLocation::Path(path) => check(path, "the shim"),
+        ShimLocation::Command { program, arguments } => check(program, "the shim").map(|shim| Shim {
+            arguments: arguments.clone(),
+            ..shim
+        }),
+        ShimLocation::Search => {
+            if let Some(path) = env::var_os("SELUR_SHIM").filter(|path| !path.is_empty()) {
+                return check(Path::new(&path), "SELUR_SHIM:");
+            }
+            let places = shim_places();
+            let found = places.iter().find_map(|place| check(place, "").ok());
+            found.ok_or_else(|| {
+                let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+                missing(format!(
+                    "selur-shim is missing: it is none of {}: install it there or name it by SELUR_SHIM",
+                    places.join(", ")
+                ))
+            })
+        }
+    }
+}
+
+fn shim_places() -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    for object in [own_object(), env::current_exe().ok()].into_iter().flatten() {
+        let Some(directory) = object.parent() else {
+            continue;
+        };
+        places.push(directory.join("selur-shim"));
+        places.push(directory.join("libexec/selur-shim"));
+        if let Some(above) = directory.parent() {
+            places.push(above.join("libexec/selur/selur-shim"));
+            places.push(above.join("libexec/selur-shim"));
+        }
+    }
+    places.push("/usr/local/libexec/selur/selur-shim".into());
+    places.push("/usr/libexec/selur/selur-shim".into());
+    let mut seen = Vec::new();
+    places.retain(|place| {
+        let is_new = !seen.contains(place);
+        seen.push(place.clone());
+        is_new
+    });
+    places
+}
+
+/// The program or shared library that this function is in, from the process's own map of its memory.
+fn own_object() -> Option<PathBuf> {
+    let address = own_object as *const () as usize;
+    let maps = fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let (range, rest) = line.split_once(' ')?;
+        let (begin, end) = range.split_once('-')?;
+        let begin = usize::from_str_radix(begin, 16).ok()?;
+        let end = usize::from_str_radix(end, 16).ok()?;
+        let path = rest.find('/').and_then(|at| rest.get(at..))?;
+        (begin..end).contains(&address).then(|| PathBuf::from(path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_that_this_code_is_in_is_found() {
+        assert_eq!(own_object(), env::current_exe().ok());
+    }
+
+    #[test]
+    fn a_shim_that_is_missing_is_named() {
+        let error = find_shim(&ShimLocation::Path("/nonexistent/selur-shim".into())).err();
+        assert!(error.is_some_and(|error| error.to_string().contains("/nonexistent/selur-shim")));
+    }
+}

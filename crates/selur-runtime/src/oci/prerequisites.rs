@@ -1,0 +1,189 @@
+//! What real containers need, and what to do where it is missing.
+
+use super::{OciOptions, failure, launch};
+use crate::RuntimeError;
+use launch::Shim;
+use selur_protocol::Status;
+use selur_shim::{Root, SCHEMA_VERSION};
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// `CAP_SYS_ADMIN`, which mounts need. Source: linux/capability.h.
+const CAP_SYS_ADMIN: u32 = 21;
+/// Source: linux/magic.h.
+const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
+
+/// What was found.
+pub(super) struct Found {
+    pub(super) root: Root,
+    pub(super) shim: Shim,
+    pub(super) runc: PathBuf,
+}
+
+pub(super) fn check(options: &OciOptions) -> Result<Found, RuntimeError> {
+    privileges()?;
+    kernel()?;
+    let runc = match &options.runc {
+        Some(path) => executable(path).ok_or_else(|| {
+            missing(format!(
+                "{} cannot be executed: name a runc that can",
+                path.display()
+            ))
+        })?,
+        None => find_runc()?,
+    };
+    let shim = launch::find_shim(&options.shim)?;
+    let root = open_root(state_root(options)?)?;
+    Ok(Found { root, shim, runc })
+}
+
+fn missing(message: impl Into<String>) -> RuntimeError {
+    RuntimeError::new(Status::Unsupported, message)
+}
+
+fn privileges() -> Result<(), RuntimeError> {
+    let denied = |message: &str| Err(RuntimeError::new(Status::PermissionDenied, message));
+    if !rustix::process::geteuid().is_root() {
+        return denied(
+            "real containers need root: run this as root, for example with sudo (containers without root, in user \
+             namespaces, are not built yet)",
+        );
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    if effective.is_some_and(|capabilities| capabilities & 1 << CAP_SYS_ADMIN == 0) {
+        return denied(
+            "real containers need CAP_SYS_ADMIN, which this root lacks: outside of a container, run this as root; \
+             inside of one, run that privileged",
+        );
+    }
+    Ok(())
+}
+
+fn kernel() -> Result<(), RuntimeError> {
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let has_overlay = known
+        .lines()
+        .any(|line| line.split_whitespace().next_back() == Some("overlay"));
+    // mount(2) loads the module by itself where it exists.
+    let module = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let module = format!("/lib/modules/{}/kernel/fs/overlayfs", module.trim());
+    if !has_overlay && !Path::new(&module).exists() {
+        return Err(missing(
+            "the kernel has no overlayfs: load it with `modprobe overlay`",
+        ));
+    }
+    let has_controllers = fs::read_dir("/sys/fs/cgroup").is_ok_and(|mut entries| entries.next().is_some());
+    if !has_controllers {
+        return Err(missing(
+            "no cgroups are mounted at /sys/fs/cgroup: `mount -t cgroup2 none /sys/fs/cgroup`",
+        ));
+    }
+    Ok(())
+}
+
+fn find_runc() -> Result<PathBuf, RuntimeError> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories: Vec<PathBuf> = env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/bin".into()])
+        .collect();
+    let find = |name: &str| {
+        directories
+            .iter()
+            .find_map(|directory| executable(&directory.join(name)))
+    };
+    if let Some(runc) = find("runc") {
+        return Ok(runc);
+    }
+    match find("crun") {
+        // crun up to 1.8 refuses every layout but the unified one.
+        Some(crun) if has_unified_cgroups() => Ok(crun),
+        Some(_) => Err(missing(
+            "runc is missing, and the crun that is here does not work with this machine's cgroups (v1 or hybrid): \
+             install runc, on Debian and Ubuntu with `apt-get install runc`",
+        )),
+        None => Err(missing(
+            "runc is missing, in PATH as in /usr/sbin: install it, on Debian and Ubuntu with `apt-get install runc`, \
+             on Fedora with `dnf install runc`",
+        )),
+    }
+}
+
+fn has_unified_cgroups() -> bool {
+    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| {
+        #[allow(clippy::unnecessary_cast, reason = "the type differs between architectures")]
+        let magic = found.f_type as i64;
+        magic == CGROUP2_SUPER_MAGIC
+    })
+}
+
+/// The absolute path of a file that may be executed.
+pub(super) fn executable(path: &Path) -> Option<PathBuf> {
+    let found = fs::metadata(path).ok()?;
+    let may_run = found.is_file() && found.permissions().mode() & 0o111 != 0;
+    may_run.then(|| std::path::absolute(path).ok()).flatten()
+}
+
+/// The only place that knows which variables name the root, and in which order.
+fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> {
+    let chosen = options.state_root.clone();
+    let chosen = chosen.or_else(|| {
+        env::var_os("SELUR_ROOT")
+            .filter(|root| !root.is_empty())
+            .map(PathBuf::from)
+    });
+    // Not root is refused above; `$XDG_DATA_HOME/selur` is for the day when it is not.
+    let root = chosen.unwrap_or_else(|| PathBuf::from("/var/lib/selur"));
+    let root = std::path::absolute(&root)
+        .map_err(|error| failure::io(format_args!("{} is no state root", root.display()), error))?;
+    if root.to_str().is_none_or(|text| text.contains(char::is_control)) {
+        return Err(RuntimeError::new(
+            Status::InvalidRequest,
+            format!(
+                "{} is no state root: its path must be UTF-8 without control characters",
+                root.display()
+            ),
+        ));
+    }
+    Ok(root)
+}
+
+fn open_root(path: PathBuf) -> Result<Root, RuntimeError> {
+    let failed = |error: io::Error| {
+        let message = format!(
+            "cannot use {} as the state root: name another by SELUR_ROOT",
+            path.display()
+        );
+        failure::io(message, error)
+    };
+    let root = Root::new(&path);
+    let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
+    private(&path).map_err(failed)?;
+    let schema = path.join("schema");
+    match fs::read_to_string(&schema) {
+        Ok(text) if text.trim().parse() == Ok(SCHEMA_VERSION) => {}
+        // A crash before the first containers, or the first bridge at work just now.
+        Ok(text) if text.is_empty() => fs::write(&schema, format!("{SCHEMA_VERSION}\n")).map_err(failed)?,
+        Ok(text) => {
+            return Err(missing(format!(
+                "{} is of schema {:?}, this selur knows schema {SCHEMA_VERSION}: use the selur that made it, or name \
+                 another root by SELUR_ROOT",
+                path.display(),
+                text.trim()
+            )));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::write(&schema, format!("{SCHEMA_VERSION}\n")).map_err(failed)?;
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    for directory in root.directories() {
+        private(&directory).map_err(failed)?;
+    }
+    Ok(root)
+}

@@ -1,0 +1,161 @@
+//! Docker's default seccomp profile, in the form that an OCI runtime reads.
+
+use super::bundle::CAPABILITIES;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+/// The profile for this machine, as `linux.seccomp` has it. Nothing else in it depends on the container.
+pub(super) static PROFILE: LazyLock<Value> = LazyLock::new(|| {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    convert(SOURCE, std::env::consts::ARCH, version(&release))
+});
+
+/// Where it is from and under which licence: seccomp/README.md.
+const SOURCE: &str = include_str!("seccomp/default.json");
+
+/// A kernel's version: 6.1.
+type Version = (u32, u32);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Profile {
+    default_action: String,
+    arch_map: Vec<Architectures>,
+    syscalls: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Architectures {
+    architecture: String,
+    sub_architectures: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    names: Vec<String>,
+    action: String,
+    errno_ret: Option<u32>,
+    args: Option<Vec<Value>>,
+    includes: Option<Condition>,
+    excludes: Option<Condition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Condition {
+    caps: Vec<String>,
+    arches: Vec<String>,
+    min_kernel: Option<String>,
+}
+
+/// Source: moby `profiles/seccomp/seccomp_linux.go`, `setupSeccomp`.
+fn convert(source: &str, arch: &str, kernel: Version) -> Value {
+    let (go_arch, seccomp_arch) = match arch {
+        "x86_64" => ("amd64", "SCMP_ARCH_X86_64"),
+        "aarch64" => ("arm64", "SCMP_ARCH_AARCH64"),
+        "s390x" => ("s390x", "SCMP_ARCH_S390X"),
+        other => (other, ""),
+    };
+    let Ok(profile) = serde_json::from_str::<Profile>(source) else {
+        // The profile is part of the program and a test reads it; if it could not be read, nothing would be allowed.
+        return json!({ "defaultAction": "SCMP_ACT_ERRNO" });
+    };
+    let own = profile
+        .arch_map
+        .into_iter()
+        .find(|map| map.architecture == seccomp_arch);
+    let architectures = own.map_or_else(Vec::new, |map| {
+        let sub = map.sub_architectures.unwrap_or_default();
+        std::iter::once(map.architecture).chain(sub).collect()
+    });
+    let has = |capability: &String| CAPABILITIES.contains(&capability.as_str());
+    let kernel_is = |least: &Option<String>| least.as_ref().is_none_or(|least| kernel >= version(least));
+    let rules = profile.syscalls.into_iter().filter(|rule| {
+        let included = rule.includes.as_ref().is_none_or(|includes| {
+            includes.caps.iter().all(has)
+                && (includes.arches.is_empty() || includes.arches.iter().any(|name| name == go_arch))
+                && kernel_is(&includes.min_kernel)
+        });
+        let excluded = rule.excludes.as_ref().is_some_and(|excludes| {
+            excludes.caps.iter().any(has)
+                || excludes.arches.iter().any(|name| name == go_arch)
+                || excludes.min_kernel.is_some() && kernel_is(&excludes.min_kernel)
+        });
+        included && !excluded
+    });
+    let rules: Vec<Value> = rules
+        .map(|rule| {
+            let mut converted = json!({ "names": rule.names, "action": rule.action });
+            if let Some(errno) = rule.errno_ret {
+                converted["errnoRet"] = errno.into();
+            }
+            if let Some(args) = rule.args.filter(|args| !args.is_empty()) {
+                converted["args"] = args.into();
+            }
+            converted
+        })
+        .collect();
+    let mut converted = json!({ "defaultAction": profile.default_action, "syscalls": rules });
+    if !architectures.is_empty() {
+        converted["architectures"] = architectures.into();
+    }
+    converted
+}
+
+/// The first two numbers of `6.1.0-13-amd64`.
+fn version(release: &str) -> Version {
+    let mut numbers = release
+        .split(|character: char| !character.is_ascii_digit())
+        .map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(profile: &Value, action: &str) -> Vec<String> {
+        let rules = profile["syscalls"].as_array().cloned().unwrap_or_default();
+        let rules = rules.iter().filter(|rule| rule["action"] == action);
+        let names = rules.flat_map(|rule| rule["names"].as_array().cloned().unwrap_or_default());
+        names.filter_map(|name| Some(name.as_str()?.to_owned())).collect()
+    }
+
+    #[test]
+    fn what_needs_a_capability_or_another_kernel_is_left_out() {
+        let profile = convert(SOURCE, "x86_64", (6, 1));
+        let allowed = names(&profile, "SCMP_ACT_ALLOW");
+        let holds = |name: &str| allowed.iter().any(|allowed| allowed == name);
+        for name in ["read", "execve", "ptrace", "arch_prctl", "chroot"] {
+            assert!(holds(name), "{name}");
+        }
+        for name in [
+            "mount",
+            "bpf",
+            "keyctl",
+            "unshare",
+            "clone3",
+            "kexec_load",
+            "arm_fadvise64_64",
+        ] {
+            assert!(!holds(name), "{name}");
+        }
+        assert_eq!(names(&profile, "SCMP_ACT_ERRNO"), ["clone3"]);
+        assert_eq!(profile["architectures"].as_array().map(Vec::len), Some(3));
+        let old = convert(SOURCE, "x86_64", (4, 4));
+        assert!(!names(&old, "SCMP_ACT_ALLOW").contains(&"ptrace".to_owned()));
+        assert_eq!(
+            convert(SOURCE, "aarch64", (6, 1))["architectures"][1],
+            "SCMP_ARCH_ARM"
+        );
+    }
+
+    #[test]
+    fn kernel_versions_are_compared_as_numbers() {
+        assert!(version("4.10.2") > version("4.8"));
+        assert_eq!(version("6.18.44-fc\n"), (6, 18));
+    }
+}

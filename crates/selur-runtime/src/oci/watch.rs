@@ -1,0 +1,312 @@
+//! Sees what happens below the state root as it happens, by inotify, for every process that changes it.
+//!
+//! One thread and one inotify instance serve a runtime: a host may have many bridges, and a user only 128 instances.
+
+use super::{Site, failure, recovery, seen};
+use crate::{Observation, RuntimeError};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use selur_protocol::ContainerId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
+
+/// The thread that watches; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    hub: Arc<Hub>,
+    stop: Arc<OwnedFd>,
+}
+
+/// What the thread and its listeners share.
+#[derive(Debug)]
+struct Hub {
+    inotify: OwnedFd,
+    subscribers: Mutex<Vec<Arc<Subscriber>>>,
+    followers: Mutex<Followers>,
+}
+
+/// One stream of observations. What it has not taken yet is kept once a container: the newest.
+#[derive(Debug, Default)]
+struct Subscriber {
+    pending: Mutex<Pending>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    observations: BTreeMap<ContainerId, Observation>,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Followers {
+    by_container: HashMap<ContainerId, Followed>,
+    by_watch: HashMap<i32, ContainerId>,
+}
+
+/// A container whose log somebody follows.
+#[derive(Debug)]
+struct Followed {
+    watch: i32,
+    count: usize,
+    changes: watch::Sender<()>,
+}
+
+/// Tells that a container's log or life changed, as long as it is kept.
+#[derive(Debug)]
+pub(super) struct Following {
+    hub: Arc<Hub>,
+    id: ContainerId,
+    changes: watch::Receiver<()>,
+}
+
+/// What the thread works with.
+struct Eye {
+    site: Arc<Site>,
+    hub: Arc<Hub>,
+    stop: Arc<OwnedFd>,
+    states: i32,
+    alive: i32,
+    known: BTreeSet<ContainerId>,
+}
+
+impl Watcher {
+    pub(super) fn start(site: &Arc<Site>) -> Result<Watcher, RuntimeError> {
+        let failed = |error: io::Error| {
+            let hint = match error.raw_os_error() {
+                Some(24) => ": raise fs.inotify.max_user_instances with sysctl",
+                Some(28) => ": raise fs.inotify.max_user_watches with sysctl",
+                _ => "",
+            };
+            failure::io(format_args!("cannot watch the state root{hint}"), error)
+        };
+        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .map_err(|error| failed(error.into()))?;
+        let watch = |path: &Path, flags| {
+            inotify::add_watch(&inotify, path, flags).map_err(|error| failed(error.into()))
+        };
+        let states = watch(&site.root.states(), WatchFlags::MOVED_TO | WatchFlags::DELETE)?;
+        // A shim's death closes the file that it holds, however it dies.
+        let alive = watch(&site.root.alive_files(), WatchFlags::CLOSE_WRITE)?;
+        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| failed(error.into()))?;
+        let stop = Arc::new(stop);
+        let hub = Arc::new(Hub {
+            inotify,
+            subscribers: Mutex::default(),
+            followers: Mutex::default(),
+        });
+        let mut eye = Eye {
+            known: site.ids()?.into_iter().collect(),
+            site: site.clone(),
+            hub: hub.clone(),
+            stop: stop.clone(),
+            states,
+            alive,
+        };
+        std::thread::Builder::new()
+            .name("selur-oci-watch".into())
+            .spawn(move || eye.watch())
+            .map_err(failed)?;
+        Ok(Watcher { hub, stop })
+    }
+
+    /// What happens from now on.
+    pub(super) fn observations(&self) -> BoxStream<'static, Observation> {
+        let subscriber = Arc::new(Subscriber::default());
+        lock(&self.hub.subscribers).push(subscriber.clone());
+        stream::unfold(subscriber, |subscriber| async {
+            loop {
+                {
+                    let mut pending = lock(&subscriber.pending);
+                    if let Some((_, observation)) = pending.observations.pop_first() {
+                        drop(pending);
+                        return Some((observation, subscriber));
+                    }
+                    if pending.closed {
+                        return None;
+                    }
+                }
+                subscriber.news.notified().await;
+            }
+        })
+        .boxed()
+    }
+
+    /// Tells from now on when a container's log or life changes.
+    pub(super) fn follow(&self, id: ContainerId, logs: &Path) -> io::Result<Following> {
+        let mut followers = lock(&self.hub.followers);
+        let followed = match followers.by_container.get_mut(&id) {
+            Some(followed) => followed,
+            None => {
+                let flags = WatchFlags::MODIFY | WatchFlags::CREATE;
+                let watch = inotify::add_watch(&self.hub.inotify, logs, flags)?;
+                followers.by_watch.insert(watch, id);
+                followers.by_container.entry(id).or_insert(Followed {
+                    watch,
+                    count: 0,
+                    changes: watch::Sender::new(()),
+                })
+            }
+        };
+        followed.count += 1;
+        Ok(Following {
+            changes: followed.changes.subscribe(),
+            hub: self.hub.clone(),
+            id,
+        })
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = rustix::io::write(&*self.stop, &1u64.to_ne_bytes());
+        for subscriber in lock(&self.hub.subscribers).drain(..) {
+            lock(&subscriber.pending).closed = true;
+            subscriber.news.notify_one();
+        }
+        // Followers find a closed channel.
+        lock(&self.hub.followers).by_container.clear();
+    }
+}
+
+impl Following {
+    /// Forgets the changes until now.
+    pub(super) fn mark(&mut self) {
+        self.changes.mark_unchanged();
+    }
+
+    /// Waits for a change since the last mark. False when the runtime is gone.
+    pub(super) async fn changed(&mut self) -> bool {
+        self.changes.changed().await.is_ok()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let mut followers = lock(&self.hub.followers);
+        let Some(followed) = followers.by_container.get_mut(&self.id) else {
+            return;
+        };
+        followed.count -= 1;
+        if followed.count == 0 {
+            let watch = followed.watch;
+            followers.by_container.remove(&self.id);
+            followers.by_watch.remove(&watch);
+            let _ = inotify::remove_watch(&self.hub.inotify, watch);
+        }
+    }
+}
+
+impl Eye {
+    fn watch(&mut self) {
+        let hub = self.hub.clone();
+        let stop = self.stop.clone();
+        let mut buffer = [MaybeUninit::uninit(); 16 << 10];
+        loop {
+            let mut fds = [
+                PollFd::new(&hub.inotify, PollFlags::IN),
+                PollFd::new(&*stop, PollFlags::IN),
+            ];
+            if poll(&mut fds, None).is_ok() && !fds[1].revents().is_empty() {
+                return;
+            }
+            let mut events = inotify::Reader::new(&hub.inotify, &mut buffer);
+            // The error is that there are no more.
+            while let Ok(event) = events.next() {
+                let name = event.file_name().and_then(|name| name.to_str().ok());
+                let id = name.and_then(ContainerId::parse);
+                if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                    self.look_at_everything();
+                } else if event.wd() == self.states {
+                    if let Some(id) = id {
+                        self.look(id);
+                    }
+                } else if event.wd() == self.alive {
+                    if let Some(id) = id.filter(|id| self.site.may_have_lost_its_shim(*id)) {
+                        self.look_after(id);
+                    }
+                } else {
+                    hub.wake_follower(event.wd());
+                }
+            }
+        }
+    }
+
+    /// Tells the listeners what is true of one container.
+    fn look(&mut self, id: ContainerId) {
+        // A life that cannot be read is told by whoever asks for it.
+        let observation = match self.site.life(id) {
+            Ok(Some(life)) => {
+                self.known.insert(id);
+                seen(id, &life)
+            }
+            Ok(None) if self.known.remove(&id) => Observation::Gone { id },
+            _ => return,
+        };
+        self.hub.tell(id, &observation);
+    }
+
+    /// The kernel dropped events.
+    fn look_at_everything(&mut self) {
+        let mut ids = self.known.clone();
+        ids.extend(self.site.ids().unwrap_or_default());
+        for id in ids {
+            self.look(id);
+            if self.site.may_have_lost_its_shim(id) {
+                self.look_after(id);
+            }
+        }
+        let watches: Vec<i32> = lock(&self.hub.followers).by_watch.keys().copied().collect();
+        for watch in watches {
+            self.hub.wake_follower(watch);
+        }
+    }
+
+    /// Takes its time, and a lock, elsewhere.
+    fn look_after(&self, id: ContainerId) {
+        let site = self.site.clone();
+        let work = move || recovery::look_after(&site, id);
+        let _ = std::thread::Builder::new()
+            .name("selur-oci-adopt".into())
+            .spawn(work);
+    }
+}
+
+impl Hub {
+    fn tell(&self, id: ContainerId, observation: &Observation) {
+        lock(&self.subscribers).retain(|subscriber| {
+            // Only this list holds it: its stream was dropped.
+            if Arc::strong_count(subscriber) == 1 {
+                return false;
+            }
+            lock(&subscriber.pending)
+                .observations
+                .insert(id, observation.clone());
+            subscriber.news.notify_one();
+            true
+        });
+        if let Some(followed) = lock(&self.followers).by_container.get(&id) {
+            followed.changes.send_replace(());
+        }
+    }
+
+    fn wake_follower(&self, watch: i32) {
+        let followers = lock(&self.followers);
+        let id = followers.by_watch.get(&watch);
+        if let Some(followed) = id.and_then(|id| followers.by_container.get(id)) {
+            followed.changes.send_replace(());
+        }
+    }
+}
+
+/// A panic elsewhere leaves nothing half-changed: every change is one insertion, removal or assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,121 @@
+//! What cannot be run, and what it says.
+
+use crate::support::*;
+use selur_protocol::{State, Status};
+use selur_runtime::{ContainerSpec, Oci, OciOptions, Operation, PullPolicy, Runtime, ShimLocation};
+use selur_testkit::ImageBuilder;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_cannot_be_run_ends_with_dockers_codes() {
+    let image = ImageBuilder::busybox().files([("data/plain", &b"x"[..])]);
+    let world = World::with(&image).await;
+    let cases = [("nosuch", 127), ("/no/such", 127), ("/data", 126)];
+    for (word, code) in cases {
+        let id = world.create(command(&[word])).await;
+        let error = world.perform(id, Operation::Start).await.unwrap_err();
+        assert_eq!(error.status(), Status::InvalidRequest, "{error}");
+        assert!(error.to_string().contains(&code.to_string()), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+        let report = world.state(id).await.unwrap();
+        assert_eq!(
+            (report.generation, report.state, report.exit_code),
+            (1, State::Stopped, Some(code))
+        );
+        assert_eq!(world.inspect(id).await.exit_code, Some(code));
+        assert_eq!(world.log(id, selur_runtime::OutputStream::Stderr).await, "");
+        world
+            .perform(id, Operation::Delete { force: false })
+            .await
+            .unwrap();
+        world.assert_gone(id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_the_image_lacks_leaves_the_container_as_it_was() {
+    let world = World::new().await;
+    let spec = ContainerSpec {
+        user: Some("nobody-here".into()),
+        ..command(&["/bin/true"])
+    };
+    let id = world.create(spec).await;
+    let error = world.perform(id, Operation::Start).await.unwrap_err();
+    assert_eq!(error.status(), Status::InvalidRequest);
+    assert!(error.to_string().contains("nobody-here"), "{error}");
+    assert_eq!(world.state(id).await.unwrap().state, State::Created);
+    world.delete(id).await;
+    world.assert_gone(id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_fails_leaves_nothing_and_frees_its_name() {
+    let world = World::with(&ImageBuilder::busybox().cmd(Vec::<String>::new())).await;
+    let bad = |spec: ContainerSpec| creation(Some("web"), spec);
+    let no_command = ContainerSpec::default();
+    let hostname = ContainerSpec {
+        hostname: Some("a\nb".into()),
+        ..command(&["x"])
+    };
+    for spec in [no_command, hostname] {
+        let id = new_id();
+        let error = world.perform(id, bad(spec)).await.unwrap_err();
+        assert_eq!(error.status(), Status::InvalidRequest, "{error}");
+        world.assert_gone(id);
+    }
+    let missing = Operation::Create {
+        image: "docker.io/library/absent:latest".into(),
+        name: Some("web".into()),
+        spec: Box::new(ContainerSpec {
+            pull: PullPolicy::Never,
+            ..command(&["x"])
+        }),
+    };
+    let error = world.perform(new_id(), missing).await.unwrap_err();
+    assert_eq!(error.status(), Status::ImageNotFound);
+    world
+        .perform(new_id(), bad(command(&["/bin/true"])))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = |shim, runc| OciOptions {
+        state_root: Some(directory.path().join("root")),
+        shim,
+        runc,
+    };
+    let no_shim = options(ShimLocation::Path("/nowhere/selur-shim".into()), None);
+    let error = Oci::open(no_shim).unwrap_err();
+    assert_eq!(error.status(), Status::Unsupported);
+    assert!(error.to_string().contains("/nowhere/selur-shim"), "{error}");
+    let no_runc = options(ShimLocation::Path(shim().into()), Some("/nowhere/runc".into()));
+    let error = Oci::open(no_runc).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/runc"), "{error}");
+
+    let world = World::new().await;
+    std::fs::write(world.directory.path().join("root/schema"), "999\n").unwrap();
+    let error = open(&world.directory.path().join("root")).unwrap_err();
+    assert_eq!(error.status(), Status::Unsupported);
+    assert!(error.to_string().contains("999"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_exist_is_not_found() {
+    let world = World::new().await;
+    let id = new_id();
+    for operation in [
+        Operation::Start,
+        stop(0),
+        kill("KILL"),
+        Operation::Pause,
+        Operation::Inspect,
+    ] {
+        let error = world.perform(id, operation).await.unwrap_err();
+        assert_eq!(error.status(), Status::ContainerNotFound);
+    }
+    let error = world.oci.logs(id, Default::default()).await.err().unwrap();
+    assert_eq!(error.status(), Status::ContainerNotFound);
+    world.assert_gone(id);
+}

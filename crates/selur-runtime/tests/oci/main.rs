@@ -1,0 +1,12 @@
+//! Real containers. These tests need root, runc and overlayfs, and fail with a message where one is missing.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod confinement;
+mod failures;
+mod lifecycle;
+mod logs;
+mod names;
+mod recovery;
+mod restarts;
+mod support;

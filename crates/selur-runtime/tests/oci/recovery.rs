@@ -1,0 +1,189 @@
+//! What survives the deaths of bridges, shims and machines.
+
+use crate::support::*;
+use futures_util::StreamExt;
+use rustix::process::{Pid, Signal, kill_process};
+use selur_protocol::{ContainerId, State};
+use selur_runtime::{Observation, Operation, OutputStream, Runtime};
+use selur_shim::{Durability, Life, Process};
+use selur_testkit::wait_until;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+fn sigkill(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+const COUNTING: &str =
+    "i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); sleep 0.005; done; echo all; sleep 1000";
+
+/// Not a test of its own: what `a_killed_bridge_leaves_its_container_to_the_next` runs in another process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bridge_in_another_process() {
+    let Ok(root) = std::env::var("SELUR_TEST_ROOT") else {
+        return;
+    };
+    let oci = open(root.as_ref()).unwrap();
+    let id = ContainerId::parse(&std::env::var("SELUR_TEST_ID").unwrap()).unwrap();
+    perform(&oci, id, Operation::Start).await.unwrap();
+    eprintln!("started");
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_bridge_leaves_its_container_to_the_next() {
+    let world = World::new().await;
+    let id = world.create(shell(COUNTING)).await;
+    let mut bridge = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "recovery::a_bridge_in_another_process", "--nocapture"])
+        .env("SELUR_TEST_ROOT", world.root().path())
+        .env("SELUR_TEST_ID", id.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(bridge.stderr.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("started")));
+    bridge.kill().unwrap();
+    bridge.wait().unwrap();
+
+    let next = open(world.root().path()).unwrap();
+    let seen = next.list().await.unwrap();
+    assert!(
+        matches!(&seen[..], [Observation::Seen { report, .. }] if report.state == State::Running),
+        "{seen:?}"
+    );
+    world.wrote(id, "all").await;
+    let expected: String = (0..400)
+        .map(|i| format!("{i}\n"))
+        .chain(["all\n".into()])
+        .collect();
+    assert_eq!(world.log(id, OutputStream::Stdout).await, expected);
+    let stopped = perform(&next, id, stop(0)).await.unwrap().report.unwrap();
+    assert_eq!((stopped.state, stopped.exit_code), (State::Stopped, Some(137)));
+    perform(&next, id, Operation::Delete { force: false })
+        .await
+        .unwrap();
+    world.assert_gone(id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_outlives_its_shim_and_can_still_be_stopped_and_deleted() {
+    let world = World::new().await;
+    let id = world.run(COUNTING).await;
+    world.wrote(id, "5\n").await;
+    let process = world.life(id).process.unwrap();
+    let shim = world.shim_pid(id);
+    sigkill(shim);
+    wait_until("another shim takes over", DEADLINE, || {
+        selur_shim::Lock::is_held(&world.root().alive(id)).unwrap() && world.shim_pid(id) != shim
+    });
+    assert!(process.is_alive());
+    // What it wrote meanwhile waited in its pipe.
+    world.wrote(id, "all").await;
+    assert_eq!(world.state(id).await.unwrap().state, State::Running);
+    let stopped = world.perform(id, stop(0)).await.unwrap().report.unwrap();
+    assert_eq!((stopped.state, stopped.exit_code), (State::Stopped, None));
+    assert!(!process.is_alive());
+    world
+        .perform(id, Operation::Delete { force: false })
+        .await
+        .unwrap();
+    world.assert_gone(id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_died_with_its_shim_is_found_stopped() {
+    let world = World::new().await;
+    let id = world.run("sleep 1000").await;
+    let process = world.life(id).process.unwrap();
+    // So that no bridge looks while both die.
+    sigkill(world.shim_pid(id));
+    let _ = kill_process(
+        Pid::from_raw(i32::try_from(process.pid).unwrap()).unwrap(),
+        Signal::KILL,
+    );
+    let report = world.ended(id).await;
+    assert_eq!(report.exit_code, None);
+    world.perform(id, Operation::Start).await.unwrap();
+    assert_eq!(world.state(id).await.unwrap().state, State::Running);
+    world.delete(id).await;
+    world.assert_gone(id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_that_hangs_does_not_keep_its_container_from_being_deleted() {
+    let world = World::new().await;
+    let id = world.run("sleep 1000").await;
+    kill_process(Pid::from_raw(world.shim_pid(id)).unwrap(), Signal::STOP).unwrap();
+    world.delete(id).await;
+    world.assert_gone(id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_runs_after_a_reboot() {
+    let world = World::new().await;
+    let id = world.create(shell("sleep 1000")).await;
+    let mut life = world.life(id);
+    life.run(Process::own().unwrap());
+    life.boot = "00000000-0000-0000-0000-000000000000".into();
+    life.write(&world.root(), id, Durability::Disk).unwrap();
+    let report = world.state(id).await.unwrap();
+    assert_eq!((report.state, report.exit_code), (State::Stopped, None));
+    let next = open(world.root().path()).unwrap();
+    assert_eq!(next.list().await.unwrap().len(), 1);
+    let started = perform(&next, id, Operation::Start)
+        .await
+        .unwrap()
+        .report
+        .unwrap();
+    assert_eq!((started.generation, started.state), (2, State::Running));
+    assert_eq!(
+        Life::read(&world.root(), id).unwrap().unwrap().boot,
+        selur_shim::current_boot().unwrap()
+    );
+    world.delete(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_bridge_does_is_observed() {
+    let world = World::new().await;
+    let other = open(world.root().path()).unwrap();
+    let mut observations = world.oci.observations();
+    let id = new_id();
+    perform(&other, id, creation(Some("web"), command(&["/bin/true"])))
+        .await
+        .unwrap();
+    perform(&other, id, Operation::Start).await.unwrap();
+    world.ended(id).await;
+    perform(&other, id, Operation::Delete { force: false })
+        .await
+        .unwrap();
+    let mut last = None;
+    let watching = async {
+        while let Some(observation) = observations.next().await {
+            match observation {
+                Observation::Seen {
+                    id: seen,
+                    name,
+                    report,
+                } => {
+                    assert_eq!((seen, name.as_deref()), (id, Some("web")));
+                    let newness = (report.generation, report.sequence);
+                    assert!(last < Some(newness), "{last:?} before {newness:?}");
+                    last = Some(newness);
+                }
+                Observation::Gone { id: gone } => return assert_eq!(gone, id),
+            }
+        }
+        panic!("the observations ended");
+    };
+    tokio::time::timeout(DEADLINE, watching)
+        .await
+        .expect("the deletion is observed");
+    drop((world, other));
+    let end = tokio::time::timeout(DEADLINE, observations.next())
+        .await
+        .expect("the stream ends with the runtime");
+    assert_eq!(end, None);
+}

@@ -1,0 +1,74 @@
+//! What a bridge and a living shim say to each other over the control socket: a line of JSON each way.
+
+use crate::{Failure, PROTOCOL_VERSION};
+use serde::{Deserialize, Serialize};
+
+/// The longest request, in bytes, its line feed included.
+pub(crate) const MAX_REQUEST_BYTES: usize = 4096;
+
+/// One request; one a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlRequest {
+    /// [`PROTOCOL_VERSION`] of the bridge.
+    pub version: u32,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What a shim can be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Sends a signal, then SIGKILL; nothing starts the process again. Answered when the process has ended for good.
+    Stop {
+        /// The first signal's number.
+        signal: u8,
+        /// How long to wait before SIGKILL, in milliseconds.
+        timeout_ms: u32,
+    },
+    /// Sends a signal. Between two generations it ends restarting.
+    Kill {
+        /// Its number.
+        signal: u8,
+    },
+    /// Freezes every process of the container.
+    Pause,
+    /// Thaws them.
+    Resume,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ControlResponse {
+    /// [`PROTOCOL_VERSION`] of the shim.
+    pub version: u32,
+    /// Whether it was done.
+    pub result: Result<(), Failure>,
+}
+
+impl ControlRequest {
+    /// The request as it is sent.
+    pub fn to_line(&self) -> Vec<u8> {
+        line(self)
+    }
+}
+
+impl ControlResponse {
+    pub(crate) fn new(result: Result<(), Failure>) -> ControlResponse {
+        ControlResponse {
+            version: PROTOCOL_VERSION,
+            result,
+        }
+    }
+
+    pub(crate) fn to_line(&self) -> Vec<u8> {
+        line(self)
+    }
+}
+
+/// Serializing these types fails only for lack of memory, which aborts.
+fn line(message: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
+}

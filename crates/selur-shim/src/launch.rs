@@ -1,0 +1,109 @@
+//! What a bridge asks a new shim to do, and what the shim answers.
+
+use crate::PROTOCOL_VERSION;
+use crate::restart::RestartRule;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What comes in on standard input, in JSON, until its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// [`PROTOCOL_VERSION`] of the bridge.
+    pub version: u32,
+    /// The state root, absolute.
+    pub root: PathBuf,
+    /// The container.
+    pub id: String,
+    /// The OCI runtime, absolute.
+    pub runc: PathBuf,
+    /// What to do.
+    pub errand: Errand,
+}
+
+/// What a shim is started for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Errand {
+    /// Runs the container and stays with it.
+    Start {
+        /// The image's layers, bottom first: directories in overlayfs form.
+        layers: Vec<PathBuf>,
+        /// `user`, `user:group`, names or numbers; empty is root.
+        user: String,
+        /// When the process is started again.
+        restart: RestartRule,
+    },
+    /// Stays with a container whose shim has died.
+    Adopt,
+    /// Ends whatever is left of a container's processes, and what runc keeps of it.
+    Reap,
+}
+
+/// The one answer of a shim, in JSON, until its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// [`PROTOCOL_VERSION`] of the shim.
+    pub version: u32,
+    /// Whether the errand succeeded.
+    pub result: Result<(), Failure>,
+}
+
+/// Why a shim could not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure, for programs.
+    pub kind: FailureKind,
+    /// What went wrong and what to do, for people.
+    pub message: String,
+}
+
+/// The kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The message is malformed, or of another version.
+    BadRequest,
+    /// The program to run does not exist: exit code 127.
+    CommandNotFound,
+    /// The program to run cannot be executed: exit code 126.
+    CommandNotExecutable,
+    /// The user to run as does not exist in the container.
+    NoSuchUser,
+    /// The container's state does not allow it.
+    WrongState,
+    /// Another shim holds the container.
+    Busy,
+    /// The disk is full.
+    DiskFull,
+    /// Anything else.
+    Internal,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
+        Failure {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What went wrong with the system, and when.
+    pub(crate) fn while_doing(what: impl std::fmt::Display, error: impl Into<std::io::Error>) -> Failure {
+        let error = error.into();
+        let kind = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FailureKind::DiskFull,
+            _ => FailureKind::Internal,
+        };
+        Failure::new(kind, format!("{what}: {error}"))
+    }
+}
+
+impl Reply {
+    pub(crate) fn new(result: Result<(), Failure>) -> Reply {
+        Reply {
+            version: PROTOCOL_VERSION,
+            result,
+        }
+    }
+}

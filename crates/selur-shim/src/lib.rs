@@ -1,0 +1,67 @@
+//! The small single-threaded process that holds one container, and the files and messages that it shares with the
+//! runtime.
+//!
+//! A shim is started by a bridge for one errand ([`Launch`]), detaches itself from it, and answers once ([`Reply`]).
+//! To start a container it mounts the root file system in a mount namespace of its own, has runc run the process, and
+//! then stays: it reads what the process writes into log files, obeys the control socket, restarts the process as the
+//! policy says, and records its end. It owns the container's [`Life`] on disk while it lives. It must never depend on
+//! the process that started it, nor wait for a peer.
+
+mod control;
+mod detach;
+mod errand;
+mod launch;
+mod layout;
+mod life;
+mod lock;
+pub mod log;
+mod moment;
+mod output;
+mod process;
+mod restart;
+mod rootfs;
+mod runc;
+mod server;
+mod supervisor;
+mod user;
+
+pub use control::{Command, ControlRequest, ControlResponse};
+pub use launch::{Errand, Failure, FailureKind, Launch, Reply};
+pub use layout::{Home, Root};
+pub use life::{Durability, Life, current_boot};
+pub use lock::Lock;
+pub use moment::Moment;
+pub use process::Process;
+pub use restart::RestartRule;
+pub use user::USER_PLACEHOLDER;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The version of [`Launch`], [`Reply`] and the control messages. A shim of another version is refused.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// The version of the files below the state root.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Runs the shim: the whole of a process that has one thread. A program that brings the shim along calls this before
+/// it starts any thread, with the arguments that are left.
+///
+/// Standard input is a socket: a [`Launch`] comes in until its end, one [`Reply`] goes out. The arguments are for
+/// people who read a process list, except `--version`.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    if arguments.into_iter().any(|argument| argument == "--version") {
+        println!(
+            "selur-shim {} (protocol {PROTOCOL_VERSION})",
+            env!("CARGO_PKG_VERSION")
+        );
+        return ExitCode::SUCCESS;
+    }
+    match detach::detach() {
+        Ok(detach::Side::Parent) => ExitCode::SUCCESS,
+        Ok(detach::Side::Shim(peer)) => errand::run(peer),
+        Err(error) => {
+            eprintln!("selur-shim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A container's life as it stands on disk: the truth that every bridge reads.
+
+use crate::{Moment, Process, Root, SCHEMA_VERSION};
+use selur_protocol::abi::Report;
+use selur_protocol::{ContainerId, State};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// What the file `states/ID` says, in JSON.
+///
+/// Invariant: it is written by the container's shim while that lives, else by whoever holds the container's lock.
+/// (generation, sequence) grows with every write that changes `state` or `exit_code`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// The version of this file.
+    pub schema: u32,
+    /// The boot in which it was written: after a reboot nothing runs.
+    pub boot: String,
+    /// The container's name.
+    pub name: Option<String>,
+    /// Grows with every start and every restart.
+    pub generation: u32,
+    /// Grows within a generation.
+    pub sequence: u32,
+    /// Where the container stands.
+    #[serde(with = "state_name")]
+    pub state: State,
+    /// The container's first process, while it runs.
+    pub process: Option<Process>,
+    /// How the process ended; 126 or 127 if it could not be started.
+    pub exit_code: Option<i32>,
+    /// When it was last started.
+    pub started_at: Option<String>,
+    /// When it last ended.
+    pub finished_at: Option<String>,
+    /// How often the restart policy started it again since it was last asked to start.
+    pub restart_count: u32,
+    /// Why the last start failed.
+    pub failure: Option<String>,
+}
+
+impl Life {
+    /// The life of a container that was just made.
+    ///
+    /// # Errors
+    /// The boot's id cannot be read.
+    pub fn created(name: Option<String>) -> io::Result<Life> {
+        Ok(Life {
+            schema: SCHEMA_VERSION,
+            boot: current_boot()?,
+            name,
+            generation: 0,
+            sequence: 1,
+            state: State::Created,
+            process: None,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+            restart_count: 0,
+            failure: None,
+        })
+    }
+
+    /// Reads a container's life; nothing if there is no such container.
+    ///
+    /// # Errors
+    /// The file system's; `InvalidData` if the file is of a newer schema or malformed.
+    pub fn read(root: &Root, id: ContainerId) -> io::Result<Option<Life>> {
+        let text = match fs::read_to_string(root.state(id)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let life: Life = serde_json::from_str(&text).map_err(|error| malformed(root, id, &error))?;
+        if life.schema > SCHEMA_VERSION {
+            return Err(malformed(
+                root,
+                id,
+                &format!("schema {} is newer than {SCHEMA_VERSION}", life.schema),
+            ));
+        }
+        Ok(Some(life))
+    }
+
+    /// Writes the life in one step: readers see the old one or this one. It outlasts a power failure if `durable`.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write(&self, root: &Root, id: ContainerId, durability: Durability) -> io::Result<()> {
+        let text = serde_json::to_vec(self)?;
+        let temporary = root.states().join(format!(".{id}"));
+        write_file(&temporary, &text, durability)?;
+        fs::rename(&temporary, root.state(id))?;
+        match durability {
+            Durability::Disk => File::open(root.states())?.sync_all(),
+            Durability::Boot => Ok(()),
+        }
+    }
+
+    /// Enters a state in the same generation.
+    pub fn enter(&mut self, state: State) {
+        self.state = state;
+        self.sequence = self.sequence.saturating_add(1);
+        if !matches!(state, State::Running | State::Paused) {
+            self.process = None;
+        }
+    }
+
+    /// Begins a generation with a process.
+    pub fn run(&mut self, process: Process) {
+        self.begin_generation();
+        self.process = Some(process);
+        self.enter(State::Running);
+    }
+
+    /// Begins a generation that has ended already: the process could not be started.
+    pub fn fail_to_run(&mut self, exit_code: i32, why: &str) {
+        self.begin_generation();
+        self.failure = Some(why.into());
+        self.end(State::Stopped, Some(exit_code));
+    }
+
+    /// Records the end of the process. The state is stopped or restarting.
+    pub fn end(&mut self, state: State, exit_code: Option<i32>) {
+        self.exit_code = exit_code;
+        self.finished_at = Some(Moment::now().to_rfc3339());
+        self.enter(state);
+    }
+
+    /// What the kernel is told of this life.
+    pub fn report(&self) -> Report {
+        Report {
+            generation: self.generation,
+            sequence: self.sequence,
+            state: self.state,
+            exit_code: self.exit_code,
+        }
+    }
+
+    /// Whether a process runs, is frozen or will be started again.
+    pub fn has_process(&self) -> bool {
+        matches!(self.state, State::Running | State::Paused | State::Restarting)
+    }
+
+    fn begin_generation(&mut self) {
+        self.generation = self.generation.saturating_add(1);
+        self.sequence = 0;
+        self.exit_code = None;
+        self.failure = None;
+        self.started_at = Some(Moment::now().to_rfc3339());
+    }
+}
+
+/// Whether a write outlasts a power failure. After one nothing runs, so that only what is true then needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It reaches the disk before the write returns.
+    Disk,
+    /// It reaches every process of this boot.
+    Boot,
+}
+
+/// The id of this boot.
+///
+/// # Errors
+/// /proc is not mounted.
+pub fn current_boot() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// Writes a new file whole, in place of whatever is there.
+pub(crate) fn write_file(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    match durability {
+        Durability::Disk => file.sync_data(),
+        Durability::Boot => Ok(()),
+    }
+}
+
+fn malformed(root: &Root, id: ContainerId, why: &dyn std::fmt::Display) -> io::Error {
+    let path = root.state(id);
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()))
+}
+
+/// States by their names, as inspect has them.
+mod state_name {
+    use selur_protocol::State;
+    use serde::de::{Deserialize, Deserializer, Error};
+
+    pub(super) fn serialize<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(state.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<State, D::Error> {
+        let name = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        State::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
+            .ok_or_else(|| D::Error::custom(format!("{name:?} is no state")))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, Root) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        for path in root.directories() {
+            fs::create_dir(path).unwrap();
+        }
+        (directory, root)
+    }
+
+    #[test]
+    fn a_life_is_read_as_it_was_written() {
+        let (_directory, root) = root();
+        let id = ContainerId::from_bytes([3; 16]);
+        assert_eq!(Life::read(&root, id).unwrap(), None);
+        let mut life = Life::created(Some("web".into())).unwrap();
+        life.run(Process::own().unwrap());
+        life.end(State::Stopped, Some(137));
+        for durability in [Durability::Boot, Durability::Disk] {
+            life.write(&root, id, durability).unwrap();
+            assert_eq!(Life::read(&root, id).unwrap().as_ref(), Some(&life));
+        }
+        assert_eq!(life.report().generation, 1);
+        assert_eq!(life.report().sequence, 2);
+    }
+
+    #[test]
+    fn a_life_of_a_newer_schema_is_refused() {
+        let (_directory, root) = root();
+        let id = ContainerId::from_bytes([3; 16]);
+        let mut life = Life::created(None).unwrap();
+        life.schema = SCHEMA_VERSION + 1;
+        life.write(&root, id, Durability::Boot).unwrap();
+        let error = Life::read(&root, id).unwrap_err();
+        assert!(error.to_string().contains("newer"), "{error}");
+    }
+}

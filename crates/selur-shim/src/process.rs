@@ -1,0 +1,89 @@
+//! Processes by an identity that is never used again: the process id with the moment of its start.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::OwnedFd;
+
+/// A process of this boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its id in the host's pid namespace.
+    pub pid: u32,
+    /// When it was started, in clock ticks since the boot.
+    pub started_ticks: u64,
+}
+
+impl Process {
+    /// The process that has this id now, if one has.
+    pub fn find(pid: u32) -> Option<Process> {
+        started_ticks(pid).map(|started_ticks| Process { pid, started_ticks })
+    }
+
+    /// This process.
+    pub fn own() -> Option<Process> {
+        Process::find(std::process::id())
+    }
+
+    /// A descriptor of the process, while it exists. It becomes readable when the process ends.
+    pub fn open(&self) -> Option<OwnedFd> {
+        let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        // Only now: the id may have been given to another process before the descriptor was opened.
+        (started_ticks(self.pid)? == self.started_ticks).then_some(pidfd)
+    }
+
+    /// Whether the process runs: a zombie that nobody reaps does not.
+    pub fn is_alive(&self) -> bool {
+        self.open().is_some_and(|pidfd| !has_ended(&pidfd))
+    }
+}
+
+/// Whether the process of a descriptor has ended.
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
+}
+
+/// Field 22 of /proc/PID/stat. Field 2, the name, may contain anything, so count from its closing parenthesis.
+///
+/// Source: proc_pid_stat(5).
+fn started_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_not_mistaken_for_another_of_the_same_id() {
+        let own = Process::own().unwrap();
+        assert!(own.is_alive());
+        let earlier = Process {
+            started_ticks: own.started_ticks - 1,
+            ..own
+        };
+        assert!(!earlier.is_alive());
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Process::find(child.id()).unwrap();
+        let pidfd = process.open().unwrap();
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        poll(&mut fds, None).unwrap();
+        assert!(!process.is_alive());
+        child.wait().unwrap();
+        assert_eq!(Process::find(process.pid), None);
+    }
+}
