@@ -286,7 +286,7 @@ impl Report {
         bytes
     }
 
-    /// Reads what [`Report::encode`] wrote; nothing if a code is unknown.
+    /// Reads what [`Report::encode`] wrote; nothing if any byte is not what it would have written.
     pub fn decode(bytes: &[u8; Report::BYTES]) -> Option<Report> {
         let mut reader = Reader { bytes };
         Some(Report {
@@ -295,8 +295,11 @@ impl Report {
             state: State::from_code(reader.u8()?)?,
             exit_code: {
                 let known = reader.flag()?;
-                let code = reader.u32()? as i32;
-                if known { Some(code) } else { None }
+                match (known, reader.u32()?) {
+                    (true, code) => Some(code as i32),
+                    (false, 0) => None,
+                    (false, _) => return None,
+                }
             },
         })
     }

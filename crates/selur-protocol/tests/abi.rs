@@ -1,0 +1,216 @@
+//! What crosses the guest boundary arrives as it was sent, and nothing else is taken for it.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use selur_protocol::abi::{Action, Answer, Observation, Outcome, Output, Report, Submitted};
+use selur_protocol::{ContainerId, MAX_RESPONSE_BYTES, Reason, Signal, State, Status};
+
+fn ids() -> impl Strategy<Value = ContainerId> {
+    any::<[u8; 16]>().prop_map(ContainerId::from_bytes)
+}
+
+fn states() -> impl Strategy<Value = State> {
+    select(&State::ALL[..])
+}
+
+fn reports() -> impl Strategy<Value = Report> {
+    (any::<u32>(), any::<u32>(), states(), any::<Option<i32>>()).prop_map(
+        |(generation, sequence, state, exit_code)| Report {
+            generation,
+            sequence,
+            state,
+            exit_code,
+        },
+    )
+}
+
+fn actions() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        (any::<u32>(), any::<u32>()).prop_map(|(offset, bytes)| Action::Create { offset, bytes }),
+        any::<Option<u32>>().prop_map(|timeout_ms| Action::Stop { timeout_ms }),
+        any::<bool>().prop_map(|force| Action::Delete { force }),
+        (1..=64u8).prop_map(|number| Action::Kill {
+            signal: Signal::from_number(number).unwrap()
+        }),
+        select(&[Action::Start, Action::Inspect, Action::Pause, Action::Resume][..]),
+    ]
+}
+
+fn answers() -> impl Strategy<Value = Answer> {
+    let failed = (
+        select(&Status::ALL[..]),
+        select(Reason::ALL),
+        proptest::option::of(states()),
+    )
+        .prop_map(|(status, reason, state)| Answer::Failed {
+            status,
+            reason,
+            state,
+        });
+    prop_oneof![
+        Just(Answer::Done),
+        Just(Answer::HostData),
+        ids().prop_map(Answer::Created),
+        any::<Option<i32>>().prop_map(Answer::Exited),
+        failed,
+    ]
+}
+
+fn outputs() -> impl Strategy<Value = Output> {
+    prop_oneof![
+        (any::<u64>(), answers()).prop_map(|(ticket, answer)| Output::Answer { ticket, answer }),
+        (any::<u64>(), ids(), actions()).prop_map(|(effect, container, action)| Output::Effect {
+            effect,
+            container,
+            action
+        }),
+        any::<u64>().prop_map(|effect| Output::Abort { effect }),
+    ]
+}
+
+fn submitted() -> impl Strategy<Value = Submitted> {
+    let success = Just((Status::Success, None));
+    let failure = select(Reason::ALL).prop_map(|reason| (reason.status(), Some(reason)));
+    let ready = (
+        0..1u32 << 20,
+        0..=MAX_RESPONSE_BYTES as u32,
+        prop_oneof![success, failure],
+        proptest::option::of(states()),
+    )
+        .prop_map(|(offset, bytes, (status, reason), state)| Outcome::Ready {
+            offset,
+            bytes,
+            status,
+            reason,
+            state,
+        });
+    let pending = (1..1u64 << 61).prop_map(|ticket| Outcome::Pending { ticket });
+    (any::<bool>(), prop_oneof![ready, pending]).prop_map(|(outputs_waiting, outcome)| Submitted {
+        outputs_waiting,
+        outcome,
+    })
+}
+
+/// Bytes that are nearly right: what was sent, with a few of them changed.
+fn damaged(bytes: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let damage = proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3);
+    (bytes, damage).prop_map(|(mut bytes, damage)| {
+        for (place, byte) in damage {
+            if !bytes.is_empty() {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn what_submit_says_survives_its_word(submitted in submitted()) {
+        prop_assert_eq!(Submitted::unpack(submitted.pack()), Some(submitted));
+    }
+
+    #[test]
+    fn a_word_that_nothing_packs_to_is_refused(word in any::<u64>(), near in submitted(), bit in 0..64u32) {
+        for word in [word, near.pack() ^ 1 << bit] {
+            if let Some(submitted) = Submitted::unpack(word) {
+                prop_assert_eq!(submitted.pack(), word);
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_survives_its_encoding(report in reports()) {
+        prop_assert_eq!(Report::decode(&report.encode()), Some(report));
+    }
+
+    #[test]
+    fn bytes_that_no_report_gives_are_refused(
+        bytes in damaged(reports().prop_map(|report| report.encode().to_vec())),
+    ) {
+        let bytes: [u8; Report::BYTES] = bytes.try_into().unwrap();
+        if let Some(report) = Report::decode(&bytes) {
+            prop_assert_eq!(report.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn an_observation_survives_its_encoding(id in ids(), name in "[a-zA-Z0-9_.-]{0,63}", report in reports()) {
+        let mut buffer = [0; Observation::MAX_BYTES];
+        for observation in [Observation::Seen { id, name: &name, report }, Observation::Gone { id }] {
+            let length = observation.encode(&mut buffer).expect("room for every observation");
+            prop_assert_eq!(Observation::decode(&buffer[..length]), Some(observation));
+            for short in 0..length {
+                prop_assert_eq!(observation.encode(&mut [0; Observation::MAX_BYTES][..short]), None);
+                prop_assert_eq!(Observation::decode(&buffer[..short]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn an_observation_with_a_name_too_long_is_not_encoded(id in ids(), name in "[a-z]{64,80}", report in reports()) {
+        prop_assert_eq!(Observation::Seen { id, name: &name, report }.encode(&mut [0; 200]), None);
+    }
+
+    #[test]
+    fn bytes_that_no_observation_gives_are_refused(
+        bytes in damaged((ids(), "[a-z]{0,63}", reports()).prop_map(|(id, name, report)| {
+            let mut buffer = [0; Observation::MAX_BYTES];
+            let length = Observation::Seen { id, name: &name, report }.encode(&mut buffer).unwrap();
+            buffer[..length].to_vec()
+        })),
+        noise in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        for bytes in [bytes, noise] {
+            if let Some(observation) = Observation::decode(&bytes) {
+                let mut buffer = [0; 512];
+                // A damaged length may still be honest, but never longer than a name may be.
+                if let Some(length) = observation.encode(&mut buffer) {
+                    prop_assert_eq!(&buffer[..length], &bytes[..]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_output_survives_its_encoding(output in outputs()) {
+        prop_assert_eq!(Output::decode(&output.encode()), Some(output));
+    }
+
+    #[test]
+    fn bytes_that_no_output_gives_are_refused(
+        bytes in damaged(outputs().prop_map(|output| output.encode().to_vec())),
+        noise in any::<[u8; 32]>(),
+        kind in 0..9u8,
+    ) {
+        let mut random = [0; Output::BYTES];
+        random[0] = kind;
+        random[4..].copy_from_slice(&noise);
+        let damaged: [u8; Output::BYTES] = bytes.try_into().unwrap();
+        for bytes in [damaged, random] {
+            if let Some(output) = Output::decode(&bytes) {
+                prop_assert_eq!(output.encode(), bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_action_names_the_command_that_asks_for_it() {
+    let commands = [
+        (Action::Create { offset: 0, bytes: 0 }, "create_container"),
+        (Action::Start, "start_container"),
+        (Action::Stop { timeout_ms: None }, "stop_container"),
+        (Action::Inspect, "inspect_container"),
+        (Action::Delete { force: true }, "delete_container"),
+        (Action::Kill { signal: Signal::KILL }, "kill_container"),
+        (Action::Pause, "pause_container"),
+        (Action::Resume, "resume_container"),
+    ];
+    for (action, name) in commands {
+        assert_eq!(action.command().name(), name);
+    }
+}
