@@ -42,6 +42,11 @@ impl Directories {
         }
         Workspace::sweep(&directories.ingest())?;
         super::leases::sweep(&directories)?;
+        for path in disk::list_directory(&directories.root.join("locks"))? {
+            if let Some(abandoned) = FileLock::attempt(&path)? {
+                abandoned.release(&path)?;
+            }
+        }
         Ok(directories)
     }
 

@@ -167,7 +167,9 @@ impl Store {
     }
 
     /// Records that a container uses no image any more; nothing happens if it used none. If no reference names the image
-    /// either, its layers are removed. Blocks until it is on disk.
+    /// either, its layers are removed. Blocks.
+    ///
+    /// After a power failure the use may be back: recovery compares [`Store::pins`] with the containers that exist.
     ///
     /// # Errors
     /// The disk's.

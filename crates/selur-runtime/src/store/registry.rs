@@ -98,7 +98,9 @@ impl Registry {
             match response.status() {
                 status if status.is_success() => return Ok(response),
                 // The challenge of another host, to which we were redirected, is not ours to answer.
-                StatusCode::UNAUTHORIZED if !has_authenticated && response.url() == &start => {
+                StatusCode::UNAUTHORIZED
+                    if !has_authenticated && response.url().origin() == self.base.origin() =>
+                {
                     has_authenticated = true;
                     self.authenticate(&response).await?;
                 }

@@ -235,6 +235,26 @@ async fn challenge_of_another_host_is_not_answered() {
 }
 
 #[tokio::test]
+async fn challenge_of_the_registry_itself_is_answered_after_a_redirect() {
+    let image = image();
+    let contents = Contents::new().image("app", "v1", &image).manifest(
+        "moved",
+        "v1",
+        image.media_type(),
+        &image.manifest,
+    );
+    let registry = ScriptedRegistry::start(contents, |request| {
+        if request.path == "/v2/app/manifests/v1" {
+            return Some(Reply::redirect("../../moved/manifests/v1"));
+        }
+        let is_known = request.header("authorization") == Some("Basic dXNlcjpodW50ZXIy");
+        (!is_known).then(|| Reply::status(401).header("www-authenticate", "Basic realm=\"x\""))
+    });
+    let (store, _config) = store(Some(&login(&registry, &basic())));
+    assert_eq!(pull(&store, &registry).await.unwrap(), image.digest());
+}
+
+#[tokio::test]
 async fn config_json_that_cannot_be_used_says_so_without_its_secrets() {
     let auth = |text: &str| {
         use base64::Engine;

@@ -170,7 +170,7 @@ async fn a_process_that_is_killed_in_the_middle_leaves_what_the_next_one_removes
     child.wait().unwrap();
 
     open(store.root.path());
-    assert_eq!((store.list("ingest").len(), store.list("leases").len()), (0, 0));
+    store.assert_clean();
     let registry = ScriptedRegistry::serving(contents);
     let content = store
         .resolve(&format!("{}/app:v1", registry.address()))
