@@ -10,9 +10,12 @@ impl State {
     /// The open requests whose deadline has passed.
     fn overdue(&self, now: Instant) -> Vec<u64> {
         let overdue = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
-        overdue.map(|(_, number)| *number).collect()
+        overdue.map(|(_, number)| *number).take(BATCH).collect()
     }
 }
+
+/// How many overdue requests are answered before others get the lock.
+const BATCH: usize = 256;
 
 /// Answers requests as their deadlines pass, until the bridge is closed.
 pub(crate) async fn watch(shared: Arc<Shared>) {

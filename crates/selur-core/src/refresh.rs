@@ -47,11 +47,12 @@ impl Refresh {
 
     /// Whether this frame must not reach the kernel before a listing.
     pub(crate) fn is_wanted_for(&self, frame: &[u8]) -> bool {
-        if self.is_recovered && !self.is_shared {
+        let is_ping = frame.first() == Some(&Command::Ping.code());
+        if is_ping || self.is_recovered && !self.is_shared {
             return false;
         }
         match Frame::parse(frame).map(|frame| frame.command()) {
-            Err(_) | Ok(Command::Ping) => false,
+            Err(_) => false,
             Ok(Command::ListContainers) => true,
             Ok(_) => !self.is_recovered,
         }

@@ -9,6 +9,7 @@ use crate::threads::{self, Threads};
 use crate::{Error, deadline, refresh};
 use selur_protocol::abi::CancelCause;
 use selur_runtime::Runtime;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -113,7 +114,8 @@ impl Shared {
     fn carry_out(self: &Arc<Self>, work: Work) {
         for (number, sink, response) in work.answers {
             match sink {
-                Sink::Cell(cell) => cell.fill(response),
+                // A waker that panics must not keep others from their answers.
+                Sink::Cell(cell) => drop(catch_unwind(AssertUnwindSafe(|| cell.fill(response)))),
                 Sink::Queue => self.queue.push(number, response),
             }
         }
