@@ -9,7 +9,7 @@ use crate::state::{Sink, State};
 use crate::ticket::{self, Cell, Ticket};
 use crate::{CompletionQueue, Error, Response, Status};
 use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, Reason, Signal};
-use selur_runtime::{Inspection, Runtime, Simulated};
+use selur_runtime::{Inspection, Oci, OciOptions, Runtime, Simulated};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -410,11 +410,12 @@ impl fmt::Debug for Bridge {
 }
 
 fn open_oci(builder: &BridgeBuilder) -> Result<Arc<dyn Runtime>, Error> {
-    let _ = (&builder.state_root, &builder.shim);
-    Err(Error::new(
-        Status::Unsupported,
-        "this build has no oci backend: choose the simulated one by name",
-    ))
+    let options = OciOptions {
+        state_root: builder.state_root.clone(),
+        shim: builder.shim.clone(),
+        ..OciOptions::default()
+    };
+    Ok(Arc::new(Oci::open(options)?))
 }
 
 /// The guest or the runtime answered a request of ours with what it cannot be answered with.

@@ -53,5 +53,5 @@ pub use ticket::Ticket;
 pub use selur_protocol::{Command, ContainerId, Signal, Status};
 pub use selur_runtime::{
     ContainerSpec, Image, Inspection, LogEntry, LogOptions, NetworkMode, OutputStream, PullPolicy,
-    PullProgress, RestartPolicy, Runtime,
+    PullProgress, RestartPolicy, Runtime, ShimLocation,
 };

@@ -2,7 +2,7 @@
 
 use crate::guest::Guest;
 use crate::{Bridge, Error};
-use selur_runtime::{ContainerSpec, Runtime};
+use selur_runtime::{ContainerSpec, Runtime, ShimLocation};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct BridgeBuilder {
     pub(crate) guest: Guest,
     pub(crate) backend: Backend,
     pub(crate) state_root: Option<PathBuf>,
-    pub(crate) shim: Option<PathBuf>,
+    pub(crate) shim: ShimLocation,
     pub(crate) default_deadline: Option<Duration>,
 }
 
@@ -76,9 +76,10 @@ impl BridgeBuilder {
         self
     }
 
-    /// The program that holds a container, for the oci backend; `$SELUR_SHIM` and its defaults unless given.
-    pub fn shim(mut self, program: impl Into<PathBuf>) -> BridgeBuilder {
-        self.shim = Some(program.into());
+    /// The program that holds a container, for the oci backend: a path, or a program with arguments. `$SELUR_SHIM` and its
+    /// defaults unless given.
+    pub fn shim(mut self, program: impl Into<ShimLocation>) -> BridgeBuilder {
+        self.shim = program.into();
         self
     }
 
@@ -88,7 +89,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// Loads the guest and opens the backend. No thread is started, and no container is looked at, before the first
+    /// Loads the guest and opens the backend. The bridge starts its threads, and lists what exists, with the first
     /// request that is not a ping.
     ///
     /// # Errors

@@ -209,6 +209,24 @@ fn a_runtime_without_an_image_store_says_so() {
 }
 
 #[test]
+fn auto_is_the_real_backend_and_says_what_it_lacks() {
+    let root = tempfile::tempdir().expect("a folder");
+    for backend in [Backend::Auto, Backend::Oci] {
+        let built = Bridge::builder()
+            .backend(backend)
+            .state_root(root.path())
+            .shim(std::path::PathBuf::from("/no/such/selur-shim"))
+            .build();
+        let error = built.expect_err("there is no shim");
+        // As another user than root, that is what is missing first.
+        assert!(
+            error.message().contains("/no/such/selur-shim") || error.status() == Status::PermissionDenied,
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn the_guest_is_the_committed_one_and_imports_nothing() {
     let info = simulated().info();
     assert_eq!(info.backend, "simulated");
