@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
 }
 
 fn sections() -> Vec<(u8, &'static [u8])> {
-    let module: &[u8] = include_bytes!("../../../guest/selur.wasm");
+    let module: &[u8] = include_bytes!("../../../../guest/selur.wasm");
     assert_eq!(&module[..8], b"\0asm\x01\0\0\0");
     let mut reader = Reader(&module[8..]);
     let mut sections = vec![];

@@ -2,93 +2,18 @@
 //!
 //! It knows what is true, what is on its way, and what must never happen; which step comes next is the checker's choice.
 
-use selur_kernel::{Input, Kernel, Renaming, SlotUse, Usage};
+use crate::scene::{Ask, MOST_CONTAINERS, MOST_REQUESTS, Scene, Step};
+use selur_kernel::{Input, Kernel, SlotUse, Usage};
 use selur_protocol::abi::{Action, Answer, CancelCause, Observation, Outcome, Output, Report};
 use selur_protocol::{Command, ContainerId, Frame, Reason, State, Status};
-use std::hash::{Hash, Hasher};
 
 /// Small: 3 containers, 14 operations, 4 blocks.
 pub type Checked = Kernel<3, 4, 14, 4, 1, 1024>;
 
-pub const MOST_CONTAINERS: usize = 3;
-pub const MOST_REQUESTS: usize = 4;
 const NAMES: [&str; MOST_CONTAINERS] = ["a", "b", "c"];
 
-/// What a caller may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ask {
-    Create,
-    Start,
-    Stop,
-    Inspect,
-    Delete,
-    Force,
-    Kill,
-    Pause,
-    Resume,
-    Wait,
-}
-
-impl Ask {
-    fn command(self) -> Command {
-        match self {
-            Ask::Create => Command::CreateContainer,
-            Ask::Start => Command::StartContainer,
-            Ask::Stop => Command::StopContainer,
-            Ask::Inspect => Command::InspectContainer,
-            Ask::Delete | Ask::Force => Command::DeleteContainer,
-            Ask::Kill => Command::KillContainer,
-            Ask::Pause => Command::PauseContainer,
-            Ask::Resume => Command::ResumeContainer,
-            Ask::Wait => Command::WaitContainer,
-        }
-    }
-
-    /// Whether it waits for its turn.
-    fn queues(self) -> bool {
-        !matches!(
-            self,
-            Ask::Create | Ask::Inspect | Ask::Force | Ask::Kill | Ask::Wait
-        )
-    }
-}
-
-/// What is explored.
-#[derive(Clone, Debug)]
-pub struct Scene {
-    /// What is asked of each container, in any order; a create always first.
-    pub requests: Vec<Vec<Ask>>,
-    /// The state in which the containers begin that nobody creates.
-    pub born: State,
-    /// How many tickets may be cancelled in all.
-    pub cancels: u8,
-    /// How many processes may end by themselves, in all.
-    pub exits: u8,
-    /// How many containers may be deleted by others, in all.
-    pub losses: u8,
-    /// Whether outputs are polled as soon as they wait; else one at a time, whenever.
-    pub eager: bool,
-    /// Whether an effect may have ended long before that is told.
-    pub late: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    Ask(usize, usize),
-    Cancel(usize, usize),
-    /// The effect at this place succeeds or fails.
-    Perform(usize, bool),
-    /// The end of the effect at this place is told.
-    Tell(usize),
-    Exit(usize),
-    Lose(usize),
-    /// The observation at this place arrives.
-    Observe(usize),
-    Poll,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Asked {
+pub enum Asked {
     Not,
     /// With its place in the order of arrival, and what its effect came to.
     Open {
@@ -100,19 +25,19 @@ enum Asked {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Effect {
-    container: usize,
-    command: Command,
-    forced: bool,
+pub struct Effect {
+    pub container: usize,
+    pub command: Command,
+    pub forced: bool,
     /// None: an undo.
-    request: Option<usize>,
-    aborted: bool,
-    performed: Option<(bool, Option<Report>)>,
+    pub request: Option<usize>,
+    pub aborted: bool,
+    pub performed: Option<(bool, Option<Report>)>,
 }
 
 /// What is true of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Truth {
+pub struct Truth {
     exists: bool,
     state: State,
     generation: u32,
@@ -123,17 +48,17 @@ struct Truth {
 
 #[derive(Clone)]
 pub struct World {
-    kernel: Checked,
-    asked: [[Asked; MOST_REQUESTS]; MOST_CONTAINERS],
-    tickets: [[u64; MOST_REQUESTS]; MOST_CONTAINERS],
-    arrivals: [u8; MOST_CONTAINERS],
-    effects: Vec<(u64, Effect)>,
-    truth: [Truth; MOST_CONTAINERS],
+    pub kernel: Checked,
+    pub asked: [[Asked; MOST_REQUESTS]; MOST_CONTAINERS],
+    pub tickets: [[u64; MOST_REQUESTS]; MOST_CONTAINERS],
+    pub arrivals: [u8; MOST_CONTAINERS],
+    pub effects: Vec<(u64, Effect)>,
+    pub truth: [Truth; MOST_CONTAINERS],
     /// What is on its way: a report, or none for gone.
-    flying: Vec<(usize, Option<Report>)>,
-    cancels: u8,
-    exits: u8,
-    losses: u8,
+    pub flying: Vec<(usize, Option<Report>)>,
+    pub cancels: u8,
+    pub exits: u8,
+    pub losses: u8,
     /// What must never happen, and did.
     pub wrong: Option<&'static str>,
     /// What has been met: an undo, a joined forced delete, an answer that a deletion gave.
@@ -620,119 +545,10 @@ impl World {
             .any(|(_, it)| it.container == container && it.command == Command::CreateContainer)
     }
 
-    fn place_of(&self, ticket: u64) -> Option<(usize, usize)> {
+    pub fn place_of(&self, ticket: u64) -> Option<(usize, usize)> {
         (0..MOST_CONTAINERS)
             .flat_map(|container| (0..MOST_REQUESTS).map(move |request| (container, request)))
             .find(|(container, request)| self.tickets[*container][*request] == ticket)
-    }
-
-    /// A hash that is equal for worlds which differ only in the numbering of containers that are asked the same.
-    ///
-    /// Containers are put in the order of what is known of each by itself; where that leaves several orders, the least
-    /// hash counts.
-    pub fn fingerprint(&self, scene: &Scene, orders: &[[usize; MOST_CONTAINERS]]) -> u64 {
-        let mut alone = [0; MOST_CONTAINERS];
-        for (container, alone) in alone.iter_mut().enumerate().take(scene.requests.len()) {
-            *alone = self.hash_alone(container);
-        }
-        let sorted = |order: &&[usize; MOST_CONTAINERS]| {
-            scene
-                .requests
-                .windows(2)
-                .enumerate()
-                .all(|(place, pair)| pair[0] != pair[1] || alone[order[place]] <= alone[order[place + 1]])
-        };
-        let hash = |order: &[usize; MOST_CONTAINERS]| {
-            let mut places = [0; MOST_CONTAINERS];
-            for (place, container) in order.iter().enumerate() {
-                places[*container] = place;
-            }
-            let mut fnv = Fnv::default();
-            fnv.write_u64(self.kernel.digest_renamed(&Renamed {
-                world: self,
-                places: &places,
-            }));
-            order
-                .iter()
-                .for_each(|container| fnv.write_u64(alone[*container]));
-            (self.cancels, self.exits, self.losses, self.wrong.is_some()).hash(&mut fnv);
-            fnv.finish()
-        };
-        orders.iter().filter(sorted).map(hash).min().unwrap_or(0)
-    }
-
-    /// What is known of a container but by the kernel.
-    fn hash_alone(&self, container: usize) -> u64 {
-        let mut fnv = Fnv::default();
-        for asked in &self.asked[container] {
-            // The order of arrival matters only among those that wait; the kernel's queue has it.
-            match asked {
-                Asked::Not => fnv.write_u8(0),
-                Asked::Open {
-                    handed_out, outcome, ..
-                } => (1u8, handed_out, outcome).hash(&mut fnv),
-                Asked::Answered => fnv.write_u8(2),
-            }
-        }
-        self.truth[container].hash(&mut fnv);
-        let mut sum = 0u64;
-        for (_, effect) in self.effects.iter().filter(|(_, it)| it.container == container) {
-            let mut each = Fnv::default();
-            Effect {
-                container: 0,
-                ..*effect
-            }
-            .hash(&mut each);
-            sum = sum.wrapping_add(each.finish());
-        }
-        for (_, report) in self.flying.iter().filter(|(it, _)| *it == container) {
-            let mut each = Fnv::default();
-            report.hash(&mut each);
-            sum = sum.wrapping_add(each.finish());
-        }
-        fnv.write_u64(sum);
-        fnv.finish()
-    }
-}
-
-/// FNV-1a over words rather than bytes, mixed at the end: quick, and good enough with 64 bits.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Fnv {
-        Fnv(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u8(&mut self, word: u8) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word as u64);
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 29;
-    }
-
-    fn finish(&self) -> u64 {
-        let mixed = (self.0 ^ self.0 >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        mixed ^ mixed >> 32
     }
 }
 
@@ -764,34 +580,4 @@ fn send(kernel: &mut Checked, command: Command, fields: &[&str], container: usiz
         kernel.release(slot).expect("answered");
     }
     outcome
-}
-
-/// Names that do not depend on when a ticket was given, nor on which of several equal containers it is.
-struct Renamed<'a> {
-    world: &'a World,
-    places: &'a [usize; MOST_CONTAINERS],
-}
-
-impl Renaming for Renamed<'_> {
-    fn operation(&self, id: u64) -> u64 {
-        let place = |container: usize| 1 + 16 * self.places[container] as u64;
-        match self.world.place_of(id) {
-            Some((container, request)) => place(container) + request as u64,
-            // The undo of whichever container it is for: there is one at most, and the digest has the container.
-            None => 15,
-        }
-    }
-
-    fn container(&self, id: &ContainerId) -> ContainerId {
-        let container = usize::from(id.as_bytes()[0]) - 1;
-        self::id(self.places[container])
-    }
-
-    fn name<'a>(&'a self, _: &'a [u8]) -> &'a [u8] {
-        &[]
-    }
-
-    fn counter(&self, _: u64) -> u64 {
-        0
-    }
 }

@@ -3,29 +3,30 @@
 //! It shares no code with the kernel. It does not predict the order of outputs among different tickets, but which
 //! outputs wait at any moment, and which of them may still be taken back.
 
+use crate::moves::{Verdict, verdict};
 use selur_protocol::abi::{Action, Answer, CancelCause, Output, Report};
 use selur_protocol::{Command, ContainerId, Reason, State, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
+pub enum Life {
     Creating,
     Live,
     Undoing,
 }
 
 #[derive(Clone, Debug)]
-struct Container {
-    name: String,
-    life: Life,
-    state: State,
-    exit: Option<i32>,
-    known: Option<(u32, u32)>,
-    queue: Vec<u64>,
-    waits: Vec<u64>,
-    forces: Vec<u64>,
+pub struct Container {
+    pub name: String,
+    pub life: Life,
+    pub state: State,
+    pub exit: Option<i32>,
+    pub known: Option<(u32, u32)>,
+    pub queue: Vec<u64>,
+    pub waits: Vec<u64>,
+    pub forces: Vec<u64>,
     /// Whose effect has the container to itself.
-    busy: Option<u64>,
+    pub busy: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -34,9 +35,9 @@ pub struct Job {
     pub action: Action,
     /// Whether it was handed out.
     pub out: bool,
-    aborted: bool,
-    by_delete: bool,
-    undo: bool,
+    pub aborted: bool,
+    pub by_delete: bool,
+    pub undo: bool,
 }
 
 /// What a submission must give.
@@ -49,24 +50,24 @@ pub enum Expected {
 
 #[derive(Default)]
 pub struct Model {
-    order: Vec<ContainerId>,
-    boxes: BTreeMap<ContainerId, Container>,
+    pub order: Vec<ContainerId>,
+    pub boxes: BTreeMap<ContainerId, Container>,
     /// Open tickets and what they want; every one is answered once.
-    open: BTreeMap<u64, (ContainerId, Command)>,
+    pub open: BTreeMap<u64, (ContainerId, Command)>,
     /// Answers that wait to be polled.
-    answers: BTreeMap<u64, (ContainerId, Command, Answer)>,
+    pub answers: BTreeMap<u64, (ContainerId, Command, Answer)>,
     pub jobs: BTreeMap<u64, Job>,
-    aborts: BTreeSet<u64>,
+    pub aborts: BTreeSet<u64>,
     /// What queued tickets want done.
-    wishes: BTreeMap<u64, Action>,
+    pub wishes: BTreeMap<u64, Action>,
     /// Abandoned creates that came true, by the create's ticket, until their undo is handed out.
-    undos: BTreeMap<u64, ContainerId>,
+    pub undos: BTreeMap<u64, ContainerId>,
     pub answered: BTreeSet<u64>,
-    max_containers: usize,
-    max_operations: usize,
+    pub max_containers: usize,
+    pub max_operations: usize,
 }
 
-fn refusal(reason: Reason) -> Answer {
+pub fn refusal(reason: Reason) -> Answer {
     Answer::Failed {
         status: reason.status(),
         reason,
@@ -124,10 +125,6 @@ impl Model {
             .copied()
             .filter(|id| self.boxes[id].life == Life::Live)
             .collect()
-    }
-
-    pub fn open_tickets(&self) -> Vec<u64> {
-        self.open.keys().copied().collect()
     }
 
     pub fn running_effects(&self) -> Vec<u64> {
@@ -460,149 +457,6 @@ impl Model {
             }
         }
     }
-
-    fn at(&mut self, id: ContainerId) -> &mut Container {
-        self.boxes.get_mut(&id).expect("a container that exists")
-    }
-
-    fn hand_out(&mut self, ticket: u64, container: ContainerId, action: Action) {
-        let job = Job {
-            container,
-            action,
-            out: false,
-            aborted: false,
-            by_delete: false,
-            undo: false,
-        };
-        self.jobs.insert(ticket, job);
-    }
-
-    fn answer(&mut self, ticket: u64, answer: Answer) {
-        if let Some((container, command)) = self.open.remove(&ticket) {
-            self.answers.insert(ticket, (container, command, answer));
-        }
-    }
-
-    fn abort(&mut self, effect: u64) {
-        let job = self.jobs.get_mut(&effect).expect("a running effect");
-        if !job.aborted {
-            job.aborted = true;
-            self.aborts.insert(effect);
-        }
-    }
-
-    fn cancel_queue(&mut self, id: ContainerId) {
-        for ticket in std::mem::take(&mut self.at(id).queue) {
-            self.answer(ticket, refusal(Reason::CancelledByDelete));
-        }
-    }
-
-    fn take_back_busy(&mut self, id: ContainerId) {
-        let busy = self.at(id).busy.take().expect("something runs");
-        self.jobs.remove(&busy);
-        self.answer(busy, refusal(Reason::CancelledByDelete));
-    }
-
-    fn learn(&mut self, id: ContainerId, report: &Report) {
-        let it = match self.boxes.get_mut(&id) {
-            Some(it) => it,
-            None => return,
-        };
-        let version = (report.generation, report.sequence);
-        if it.known.map_or(false, |known| version <= known) {
-            return;
-        }
-        it.known = Some(version);
-        it.state = report.state;
-        it.exit = report.exit_code;
-        if it.state == State::Stopped {
-            let exit = it.exit;
-            for ticket in std::mem::take(&mut it.waits) {
-                self.answer(ticket, Answer::Exited(exit));
-            }
-        }
-    }
-
-    fn remove(&mut self, id: ContainerId) {
-        self.order.retain(|other| *other != id);
-        if let Some(it) = self.boxes.remove(&id) {
-            for ticket in it.queue.into_iter().chain(it.waits) {
-                self.answer(ticket, refusal(Reason::ContainerDeleted));
-            }
-            for ticket in it.forces {
-                if !self.jobs.contains_key(&ticket) {
-                    self.answer(ticket, Answer::Done);
-                }
-            }
-        }
-    }
-
-    fn come_to_life(&mut self, id: ContainerId) {
-        self.at(id).life = Life::Live;
-        let (overtaking, queue) = std::mem::take(&mut self.at(id).queue)
-            .into_iter()
-            .partition(|ticket| {
-                matches!(
-                    self.open[ticket].1,
-                    Command::InspectContainer | Command::KillContainer
-                )
-            });
-        self.at(id).queue = queue;
-        let overtaking: Vec<u64> = overtaking;
-        for ticket in overtaking {
-            self.turn(id, ticket);
-        }
-        self.go_on(id);
-    }
-
-    /// Lets whoever is next have the container.
-    fn go_on(&mut self, id: ContainerId) {
-        loop {
-            let it = match self.boxes.get(&id) {
-                Some(it) if it.life == Life::Live => it,
-                _ => return,
-            };
-            if let Some(first) = it.forces.first().copied() {
-                if !self.jobs.contains_key(&first) {
-                    self.hand_out(first, id, Action::Delete { force: true });
-                }
-                return;
-            }
-            if it.busy.is_some() || it.queue.is_empty() {
-                return;
-            }
-            let ticket = self.at(id).queue.remove(0);
-            if self.turn(id, ticket) {
-                self.at(id).busy = Some(ticket);
-            }
-        }
-    }
-
-    /// Decides about a request whose turn it is; says whether it acts.
-    fn turn(&mut self, id: ContainerId, ticket: u64) -> bool {
-        let state = self.boxes[&id].state;
-        let command = self.open[&ticket].1;
-        match verdict(command, state) {
-            Verdict::Nothing => self.answer(ticket, Answer::Done),
-            Verdict::Refuse => {
-                let reason = Reason::WrongState;
-                self.answer(
-                    ticket,
-                    Answer::Failed {
-                        status: reason.status(),
-                        reason,
-                        state: Some(state),
-                    },
-                );
-            }
-            Verdict::Act => {
-                let action = self.wishes[&ticket];
-                self.hand_out(ticket, id, action);
-                return true;
-            }
-        }
-        false
-    }
 }
 
 fn fresh(name: &str) -> Container {
@@ -616,32 +470,5 @@ fn fresh(name: &str) -> Container {
         waits: vec![],
         forces: vec![],
         busy: None,
-    }
-}
-
-enum Verdict {
-    Act,
-    Nothing,
-    Refuse,
-}
-
-/// DESIGN's table, by what each command is for.
-fn verdict(command: Command, state: State) -> Verdict {
-    use State::*;
-    let (acts_in, is_so_in): (&[State], &[State]) = match command {
-        Command::StartContainer => (&[Created, Stopped], &[Running, Restarting]),
-        Command::StopContainer => (&[Running, Paused, Restarting], &[Created, Stopped]),
-        Command::KillContainer => (&[Running, Paused, Restarting], &[]),
-        Command::PauseContainer => (&[Running], &[Paused]),
-        Command::ResumeContainer => (&[Paused], &[Running]),
-        Command::DeleteContainer => (&[Created, Stopped], &[]),
-        _ => (&State::ALL, &[]),
-    };
-    if acts_in.contains(&state) {
-        Verdict::Act
-    } else if is_so_in.contains(&state) {
-        Verdict::Nothing
-    } else {
-        Verdict::Refuse
     }
 }

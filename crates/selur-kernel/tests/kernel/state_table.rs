@@ -1,11 +1,9 @@
 //! Every cell of DESIGN's state table, by number: what each command does to a container in each state.
 
-mod support;
-
+use crate::driver::{Driver, Sent, answer, effect, id};
 use selur_kernel::SmallKernel;
 use selur_protocol::abi::{Action, Answer, Output};
 use selur_protocol::{Command, Reason, Signal, State, Status};
-use support::{Driver, Sent, answer, effect, id};
 
 #[derive(Clone, Copy, Debug)]
 enum Cell {
@@ -62,7 +60,7 @@ fn every_cell_of_the_state_table_holds_for_an_idle_container() {
                 }
                 (Cell::Waits, Sent::Pending(ticket)) => {
                     driver.expect(&[]);
-                    driver.seen(id(1), "c", support::report(9, 9, State::Stopped, Some(3)));
+                    driver.seen(id(1), "c", crate::driver::report(9, 9, State::Stopped, Some(3)));
                     driver.expect(&[answer(*ticket, Answer::Exited(Some(3)))]);
                 }
                 (Cell::Exit, Sent::Data(data)) => assert_eq!(data, b"7", "{context}"),
@@ -94,14 +92,14 @@ fn every_cell_of_the_state_table_holds_for_a_request_whose_turn_comes() {
             let start = driver.ask(Command::StartContainer, &["c"]).ticket();
             let queued = driver.ask(command, fields).ticket();
             driver.expect(&[effect(start, 1, Action::Start)]);
-            let report = support::report(2, 1, state, None);
+            let report = crate::driver::report(2, 1, state, None);
             assert_eq!(driver.complete(start, Status::Success, Some(report)), Ok(()));
             let outputs = driver.drain();
-            assert_eq!(outputs[0], support::done(start), "{context}");
+            assert_eq!(outputs[0], crate::driver::done(start), "{context}");
             let expected: Output = match cell {
                 Cell::Acts => effect(queued, 1, action.expect("an action")),
-                Cell::Nothing => support::done(queued),
-                Cell::Refused => support::wrong_state(queued, state),
+                Cell::Nothing => crate::driver::done(queued),
+                Cell::Refused => crate::driver::wrong_state(queued, state),
                 Cell::Waits | Cell::Exit => unreachable!("a wait does not queue"),
             };
             assert_eq!(outputs[1..], [expected], "{context}");

@@ -1,10 +1,6 @@
-//! What the kernel's tests share: a driver that writes frames and reads responses.
-#![allow(dead_code)]
+//! A driver that writes frames and reads responses, and keeps the log of what it fed.
 
-pub mod model;
-pub mod world;
-
-use selur_kernel::{Entry, Input, Kernel, SlotUse, Usage};
+use selur_kernel::{Entry, Input, Kernel, SlotUse};
 use selur_protocol::abi::{Action, Answer, CancelCause, Observation, Outcome, Output, Report, Submitted};
 use selur_protocol::{Command, ContainerId, Frame, Reason, State, Status};
 
@@ -14,12 +10,9 @@ pub trait Machine {
     fn slot_mut(&mut self, slot: u64) -> Result<&mut [u8], Reason>;
     fn release(&mut self, slot: u64) -> Result<(), Reason>;
     fn feed(&mut self, input: Input<'_>) -> Result<Option<Submitted>, Reason>;
-    fn replay(&mut self, entry: &Entry<'_>) -> Result<Option<Submitted>, Reason>;
     fn entry_bytes(&mut self, input: Input<'_>) -> Option<Vec<u8>>;
     fn poll(&mut self) -> Option<Output>;
     fn arena(&self) -> &[u8];
-    fn digest(&self) -> u64;
-    fn usage(&self) -> Usage;
 }
 
 impl<const C: usize, const I: usize, const O: usize, const B: usize, const W: usize, const A: usize> Machine
@@ -37,9 +30,6 @@ impl<const C: usize, const I: usize, const O: usize, const B: usize, const W: us
     fn feed(&mut self, input: Input<'_>) -> Result<Option<Submitted>, Reason> {
         Kernel::feed(self, input)
     }
-    fn replay(&mut self, entry: &Entry<'_>) -> Result<Option<Submitted>, Reason> {
-        Kernel::replay(self, entry)
-    }
     fn entry_bytes(&mut self, input: Input<'_>) -> Option<Vec<u8>> {
         let entry = self.entry(input).ok()?;
         let frame_bytes = match entry {
@@ -56,12 +46,6 @@ impl<const C: usize, const I: usize, const O: usize, const B: usize, const W: us
     }
     fn arena(&self) -> &[u8] {
         Kernel::arena(self)
-    }
-    fn digest(&self) -> u64 {
-        Kernel::digest(self)
-    }
-    fn usage(&self) -> Usage {
-        Kernel::usage(self)
     }
 }
 

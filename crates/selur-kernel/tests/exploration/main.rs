@@ -17,13 +17,16 @@
 //! - *nothing left*: when all is quiet, no operation, slot or record is in use but for what exists.
 //! - *belief is true*: when all is quiet, the kernel's states and names are those outside.
 
-mod support;
+mod fingerprint;
+mod scene;
+mod world;
 
+use scene::{Ask, MOST_CONTAINERS, Scene, Step};
 use selur_protocol::State;
 use stateright::{Checker, Model, Property};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::world::{Ask, MOST_CONTAINERS, Met, Scene, Step, World};
+use world::{Met, World};
 
 struct Exploration {
     scene: Scene,

@@ -2,16 +2,14 @@
 //!
 //! Source: DESIGN, "The kernel": noLostRequests, noMemoryLeaks, noBufferOverflow, linearUsage, determinism.
 
-mod support;
-
+use crate::driver::{Driver, Sent};
+use crate::model::{Expected, Model};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use selur_kernel::{Entry, Kernel, Usage};
 use selur_protocol::abi::{Action, CancelCause, Output, Report};
 use selur_protocol::{Command, ContainerId, Reason, Signal, State, Status};
 use std::collections::BTreeSet;
-use support::model::{Expected, Model};
-use support::{Driver, Sent};
 
 /// So small that every limit is met: 3 containers, 8 operations, 16 blocks.
 type Tiny = Kernel<3, 5, 8, 16, 1, 4096>;

@@ -1,11 +1,9 @@
 //! What happens when there is no more room: the full-size kernel at its limits.
 
-mod support;
-
+use crate::driver::{Driver, Sent, id, report};
 use selur_kernel::{BLOCK_BYTES, FullKernel, Usage};
 use selur_protocol::abi::{Action, Output};
 use selur_protocol::{Command, ContainerId, MAX_FRAME_BYTES, Reason, State, Status};
-use support::{Driver, Sent, id, report};
 
 fn boxed() -> Box<Driver<FullKernel>> {
     let run = || Box::new(Driver::new(FullKernel::new()));
@@ -108,7 +106,7 @@ fn a_thousand_and_twenty_four_containers_fit_with_names_and_are_found_by_all_thr
         driver.create(id(0xee), ""),
         Sent::Refused(Reason::ContainersFull, None)
     );
-    let list = support::frame(Command::ListContainers, &[]);
+    let list = crate::driver::frame(Command::ListContainers, &[]);
     let Sent::Data(data) = driver.send_in(&list, 33_796, id(9)) else {
         panic!("no list")
     };
@@ -172,7 +170,7 @@ fn ten_thousand_lives_leave_nothing_behind() {
         driver
             .complete(delete, Status::Success, None)
             .expect("a running effect");
-        assert_eq!(driver.drain(), [support::done(delete)]);
+        assert_eq!(driver.drain(), [crate::driver::done(delete)]);
         driver.log.clear();
     }
     assert_eq!(driver.kernel.usage(), Usage::default());

@@ -2,15 +2,13 @@
 //!
 //! Source: DESIGN, "The kernel": noBufferOverflow, linearUsage.
 
-mod support;
-
+use crate::driver::{Driver, Machine, Sent, frame, id, report};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use selur_kernel::{BLOCK_BYTES, Input, Kernel, SlotUse, SmallKernel, Usage};
 use selur_protocol::abi::{Outcome, Submitted};
 use selur_protocol::{Command, ContainerId, Frame, MAX_FRAME_BYTES, Reason, Request, State, Status};
 use std::collections::{BTreeMap, BTreeSet};
-use support::{Driver, Machine, Sent, frame, id, report};
 
 /// Enough blocks for one full frame and its neighbours, more than 64 so that gaps cross the bitmap's words.
 type Roomy = Kernel<4, 8, 16, 1100, 18, { 1100 * BLOCK_BYTES }>;

@@ -1,0 +1,15 @@
+//! What the kernel promises, in four ways: sentence by sentence, cell by cell, beside a reference model, and at its limits.
+
+mod cancellation;
+mod driver;
+mod forced_delete;
+mod guarantees;
+mod guest;
+mod limits;
+mod model;
+mod moves;
+mod one;
+mod order;
+mod slots;
+mod state_table;
+mod truth;
