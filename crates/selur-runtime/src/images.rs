@@ -56,6 +56,7 @@ pub trait Images: Send + Sync {
     /// - `permission_denied`: the registry refuses these credentials.
     /// - `network_error`: the registry is unreachable, breaks off, or sends what its digests deny.
     /// - `resource_exhausted`: the disk is full, or the image over the size cap.
+    /// - `unsupported`: the image needs what is not built, such as encrypted layers.
     /// - `cancelled`: `abort` was triggered.
     fn pull<'a>(
         &'a self,
@@ -67,7 +68,7 @@ pub trait Images: Send + Sync {
     /// Takes an image from an OCI image layout directory into the store, under this reference.
     ///
     /// # Errors
-    /// As [`Images::pull`], without the network.
+    /// As [`Images::pull`], without the network; `invalid_request` if there is no layout, or what it holds is broken.
     fn load<'a>(&'a self, layout: &'a Path, reference: &'a str)
     -> BoxFuture<'a, Result<Image, RuntimeError>>;
 

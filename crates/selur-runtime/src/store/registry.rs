@@ -11,6 +11,7 @@ use super::digest::Digest;
 use super::error::{StoreError, quoted};
 use super::limits::Limits;
 use super::manifest::ACCEPTED;
+use super::source::joined;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -20,6 +21,7 @@ use selur_protocol::ImageReference;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::task::spawn_blocking;
 
 /// Where Docker's own images are served. Source: distribution/reference, `docker.io`.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
@@ -148,7 +150,7 @@ impl Registry {
     async fn follow(&self, start: &Url, accept: &'static str) -> Result<Response, StoreError> {
         let mut url = start.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.client(&url)?.get(url.clone()).header(ACCEPT, accept);
+            let mut request = self.client(&url).await?.get(url.clone()).header(ACCEPT, accept);
             if url.origin() == self.base.origin()
                 && let Some(authorization) = self.authorization()
             {
@@ -251,14 +253,15 @@ impl Registry {
                 ]);
                 let mut form = Url::parse("form:?").map_err(|_| bad_realm())?;
                 form.query_pairs_mut().extend_pairs(fields);
-                self.client(&url)?
+                self.client(&url)
+                    .await?
                     .post(url.clone())
                     .header("content-type", "application/x-www-form-urlencoded")
                     .body(form.query().unwrap_or_default().to_owned())
             }
             other => {
                 url.query_pairs_mut().extend_pairs(fields);
-                let request = self.client(&url)?.get(url.clone());
+                let request = self.client(&url).await?.get(url.clone());
                 match other {
                     Some(Credential::Password { username, password }) => {
                         request.header(AUTHORIZATION, basic(username, password))
@@ -348,42 +351,46 @@ impl Registry {
         ))
     }
 
-    fn client(&self, url: &Url) -> Result<&Client, StoreError> {
+    async fn client(&self, url: &Url) -> Result<&Client, StoreError> {
         let is_https = url.scheme() == "https";
         let slot = if is_https { &self.https } else { &self.http };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let no_client = |error: &dyn std::fmt::Display| {
-            StoreError::Network(format!(
-                "cannot set up TLS for {}: {error}: install ca-certificates",
-                self.domain
-            ))
-        };
-        let mut builder = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(USER_AGENT)
-            .connect_timeout(self.limits.connect_timeout)
-            .read_timeout(self.limits.silence_timeout);
-        if !is_https {
-            builder = builder.no_proxy();
-        }
-        // Named here, not installed for the whole process, which belongs to our host.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| no_client(&error))?;
-        let tls = if is_https {
-            tls.with_platform_verifier().map_err(|error| no_client(&error))?
-        } else {
-            tls.with_root_certificates(rustls::RootCertStore::empty())
-        };
-        let client = builder
-            .tls_backend_preconfigured(tls.with_no_client_auth())
-            .build();
-        let client = client.map_err(|error| no_client(&error))?;
+        let (domain, limits) = (self.domain.clone(), self.limits.clone());
+        let client = joined(spawn_blocking(move || make_client(is_https, &domain, &limits)).await)?;
         Ok(slot.get_or_init(|| client))
     }
+}
+
+/// Sets up HTTP and TLS. Blocks: it reads the system's certificate authorities.
+fn make_client(is_https: bool, domain: &str, limits: &Limits) -> Result<Client, StoreError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        StoreError::Network(format!(
+            "cannot set up TLS for {domain}: {error}: install ca-certificates"
+        ))
+    };
+    // Named here, not installed for the whole process, which belongs to our host.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error))?;
+    let tls = if is_https {
+        tls.with_platform_verifier().map_err(|error| failed(&error))?
+    } else {
+        tls.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    let mut builder = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(USER_AGENT)
+        .connect_timeout(limits.connect_timeout)
+        .read_timeout(limits.silence_timeout)
+        .tls_backend_preconfigured(tls.with_no_client_auth());
+    if !is_https {
+        // Plain http stays on this machine.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| failed(&error))
 }
 
 #[derive(Default, Deserialize)]

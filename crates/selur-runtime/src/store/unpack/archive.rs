@@ -14,6 +14,9 @@ const BLOCK_BYTES: usize = 512;
 pub(super) const MAX_PATH_BYTES: usize = 4095;
 /// All pax records of one entry. Extended attributes are at most 64 KiB each.
 const MAX_PAX_BYTES: u64 = 1 << 20;
+/// Where a header has a device's numbers. Source: POSIX.1-2017, "ustar Interchange Format".
+const MAJOR_FIELD: std::ops::Range<usize> = 329..337;
+const MINOR_FIELD: std::ops::Range<usize> = 337..345;
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 /// What an entry is.
@@ -83,7 +86,7 @@ impl<R: Read> Archive<R> {
             let Some(header) = self.header()? else {
                 return Ok(None);
             };
-            let size = field("size", header.entry_size())?;
+            let size = field("size", &header.as_old().size, header.entry_size())?;
             let kind = match header.entry_type().as_byte() {
                 0 | b'0' | b'7' if header.path_bytes().ends_with(b"/") => Kind::Directory,
                 0 | b'0' | b'7' => Kind::File,
@@ -182,8 +185,8 @@ impl<R: Read> Archive<R> {
                 )));
             }
         }
-        let owner = |name, extension: Option<u64>, value: io::Result<u64>| {
-            let id = extension.map_or_else(|| field(name, value), Ok)?;
+        let owner = |name, extension: Option<u64>, bytes: &[u8], value: io::Result<u64>| {
+            let id = extension.map_or_else(|| field(name, bytes, value), Ok)?;
             // The highest id means "leave it as it is" to the kernel.
             u32::try_from(id)
                 .ok()
@@ -197,20 +200,23 @@ impl<R: Read> Archive<R> {
         };
         let device = match kind {
             Kind::CharacterDevice | Kind::BlockDevice => (
-                field("device", header.device_major())?.unwrap_or(0),
-                field("device", header.device_minor())?.unwrap_or(0),
+                device_number(header, MAJOR_FIELD, header.device_major())?,
+                device_number(header, MINOR_FIELD, header.device_minor())?,
             ),
             _ => (0, 0),
         };
         let mtime = match extensions.mtime {
             Some(time) => time,
-            None => (i64::try_from(field("time", header.mtime())?).unwrap_or(0), 0),
+            None => (
+                i64::try_from(field("time", &header.as_old().mtime, header.mtime())?).unwrap_or(0),
+                0,
+            ),
         };
         let entry = Entry {
             kind,
-            mode: field("mode", header.mode())? & 0o7777,
-            uid: owner("uid", extensions.uid, header.uid())?,
-            gid: owner("gid", extensions.gid, header.gid())?,
+            mode: field("mode", &header.as_old().mode, header.mode())? & 0o7777,
+            uid: owner("uid", extensions.uid, &header.as_old().uid, header.uid())?,
+            gid: owner("gid", extensions.gid, &header.as_old().gid, header.gid())?,
             mtime,
             device,
             xattrs: extensions.xattrs,
@@ -223,7 +229,8 @@ impl<R: Read> Archive<R> {
 
     fn begin_content(&mut self, size: u64) {
         self.unread = size;
-        self.padding = size.next_multiple_of(BLOCK_BYTES as u64).wrapping_sub(size);
+        let block_bytes = BLOCK_BYTES as u64;
+        self.padding = (block_bytes - size % block_bytes) % block_bytes;
     }
 
     /// The next header, unless the archive ends here: at a block of zeros, or with the stream.
@@ -359,8 +366,21 @@ fn time(value: &[u8]) -> Option<(i64, u32)> {
     Some((seconds, nanoseconds))
 }
 
-fn field<T>(name: &str, value: io::Result<T>) -> Result<T, StoreError> {
+/// A number of a header; a field that is blank is 0, as for every other reader of tar.
+fn field<T: Default>(name: &str, blank: &[u8], value: io::Result<T>) -> Result<T, StoreError> {
+    if blank.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(T::default());
+    }
     value.map_err(|_| StoreError::Content(format!("a tar header's {name} is no number")))
+}
+
+fn device_number(
+    header: &tar::Header,
+    place: std::ops::Range<usize>,
+    value: io::Result<Option<u32>>,
+) -> Result<u32, StoreError> {
+    let value = value.map(Option::unwrap_or_default);
+    field("device number", &header.as_bytes()[place], value)
 }
 
 fn sparse() -> StoreError {
@@ -378,5 +398,110 @@ pub(super) fn read_error(error: io::Error) -> StoreError {
     match error.downcast::<StoreError>() {
         Ok(ours) => ours,
         Err(error) => StoreError::Content(format!("the layer cannot be decompressed: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads an archive to its end; how many entries it has, or why it is refused.
+    fn read(bytes: &[u8]) -> Result<usize, StoreError> {
+        let mut archive = Archive::new(bytes);
+        let mut entries = 0;
+        while let Some(_entry) = archive.next_entry()? {
+            entries += 1;
+            let mut buffer = [0; 700];
+            while archive.read(&mut buffer)? > 0 {}
+        }
+        archive.finish().map(|_| entries)
+    }
+
+    fn header(kind: u8, size: u64) -> tar::Header {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::new(kind));
+        header.set_path("name").unwrap();
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(size);
+        header.set_cksum();
+        header
+    }
+
+    fn sample() -> Vec<u8> {
+        let pax = b"13 path=long\n30 mtime=1600000000.123456789\n22 SCHILY.xattr.a.b=c\n";
+        let mut bytes = Vec::new();
+        for (kind, contents) in [
+            (b'x', &pax[..]),
+            (b'0', b"contents"),
+            (b'L', b"name\0"),
+            (b'5', b""),
+            (b'3', b""),
+        ] {
+            bytes.extend_from_slice(header(kind, contents.len() as u64).as_bytes());
+            bytes.extend_from_slice(contents);
+            bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+        }
+        bytes
+    }
+
+    #[test]
+    fn every_damage_of_one_byte_and_every_truncation_ends_in_an_answer() {
+        let sample = sample();
+        assert_eq!(read(&sample).unwrap(), 3);
+        for length in 0..sample.len() {
+            let is_whole = length.is_multiple_of(BLOCK_BYTES);
+            assert!(
+                is_whole || read(&sample[..length]).is_err(),
+                "{length} bytes were taken"
+            );
+        }
+        for at in 0..sample.len() {
+            for value in [0, b'0', b'7', b' ', b'=', b'\n', 0x80, 0xff] {
+                let mut damaged = sample.clone();
+                damaged[at] = value;
+                let _ = read(&damaged);
+                // The same with a checksum that fits.
+                let block = at / BLOCK_BYTES * BLOCK_BYTES;
+                let mut fitting = tar::Header::from_byte_slice(&damaged[block..block + BLOCK_BYTES]).clone();
+                fitting.set_cksum();
+                damaged[block..block + BLOCK_BYTES].copy_from_slice(fitting.as_bytes());
+                let _ = read(&damaged);
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_at_the_edge_of_the_numbers_are_refused() {
+        for size in [u64::MAX, u64::MAX - 511, i64::MAX as u64, 1 << 40] {
+            assert!(read(header(b'0', size).as_bytes()).is_err(), "{size} bytes");
+            let digits = format!("size={size}\n");
+            let record = format!("{} {digits}", digits.len() + 3);
+            let mut bytes = header(b'x', record.len() as u64).as_bytes().to_vec();
+            bytes.extend_from_slice(record.as_bytes());
+            bytes.resize(1024, 0);
+            bytes.extend_from_slice(header(b'0', 0).as_bytes());
+            assert!(read(&bytes).is_err(), "{size} bytes by pax");
+        }
+    }
+
+    #[test]
+    fn times_are_read_with_sign_and_fraction() {
+        let cases: [(&str, Option<(i64, u32)>); 9] = [
+            ("0", Some((0, 0))),
+            ("12.5", Some((12, 500_000_000))),
+            ("12.1234567899", Some((12, 123_456_789))),
+            ("-1", Some((-1, 0))),
+            ("-0.25", Some((-1, 750_000_000))),
+            ("-9223372036854775808.5", None),
+            ("1.5e3", None),
+            ("", None),
+            ("x", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(time(text.as_bytes()), expected, "{text}");
+        }
     }
 }
