@@ -1,0 +1,90 @@
+//! The arguments of `run` and `create`: how a container is to run.
+
+use super::duration;
+use clap::{Args, ValueEnum};
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Print the container's id and leave it running
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// Remove the container when it has ended, also when interrupted
+    #[arg(long, conflicts_with = "detach", conflicts_with = "restart")]
+    pub(crate) rm: bool,
+    #[command(flatten)]
+    pub(crate) create: Create,
+}
+
+/// How a container is to run.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// A name: letters, digits, _ . and -
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Set a variable; KEY alone takes its value from here
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// The working directory in the container
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) workdir: Option<String>,
+    /// Run as: user or user:group, names or numbers
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+    /// Instead of the image's entrypoint; "" is none
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) entrypoint: Option<String>,
+    /// Which network the container sees
+    #[arg(long, value_name = "MODE", default_value = "none")]
+    pub(crate) network: Network,
+    /// The container's host name [default: the id's first 12 digits]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// Set a label
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub(crate) label: Vec<String>,
+    /// Start again when it ends by itself: no, on-failure or on-failure:N
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) restart: Option<String>,
+    /// What `stop` sends first [default: the image's, else SIGTERM]
+    #[arg(long, value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<String>,
+    /// How long `stop` waits before SIGKILL [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) stop_timeout: Option<Duration>,
+    /// When to fetch the image
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pub(crate) pull: Pull,
+    /// Not built yet: use --network host
+    #[arg(short, long, value_name = "PORTS")]
+    pub(crate) publish: Vec<String>,
+    /// Not built yet: interactive containers come later
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+    /// Not built yet: terminals come later
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// The image, then a command instead of the image's own
+    #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
+    pub(crate) image_and_command: Vec<String>,
+}
+
+/// Which network a container sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// Its own, with nothing but loopback
+    None,
+    /// The host's
+    Host,
+}
+
+/// When an image is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pull {
+    /// If the store lacks it
+    Missing,
+    /// Each time
+    Always,
+    /// Never
+    Never,
+}

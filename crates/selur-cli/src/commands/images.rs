@@ -1,0 +1,103 @@
+//! The commands about images: pull, images, rmi, load.
+
+use crate::age;
+use crate::cli::{Format, Global, Image, Images, Load, Rmi};
+use crate::failure::{FAILED, Failure};
+use crate::output::{self, Table, short_digest, size};
+use crate::progress::PullDisplay;
+use crate::session::Session;
+use selur_protocol::ImageReference;
+use serde_json::json;
+
+/// Fetches an image from its registry.
+///
+/// # Errors
+/// As [`Session::pull`].
+pub(crate) fn pull(image: &Image, global: &Global) -> Result<u8, Failure> {
+    let reference = ImageReference::parse(&image.image)?.to_string();
+    let session = Session::open(global)?;
+    let image = session.pull(&reference, PullDisplay::new(global.format))?;
+    print_kept(&image, global.format)?;
+    session.remind("the image is gone with this command");
+    Ok(0)
+}
+
+/// Takes an image from an OCI image layout directory.
+///
+/// # Errors
+/// The directory holds no image for this platform, or one whose digests are wrong.
+pub(crate) fn load(load: &Load, global: &Global) -> Result<u8, Failure> {
+    let session = Session::open(global)?;
+    let image = session.load(&load.layout, &load.image)?;
+    print_kept(&image, global.format)?;
+    session.remind("the image is gone with this command");
+    Ok(0)
+}
+
+/// Lists the images of the store.
+///
+/// # Errors
+/// The store cannot be read, or the output is closed.
+pub(crate) fn images(images: &Images, global: &Global) -> Result<u8, Failure> {
+    let session = Session::open(global)?;
+    let kept = session.images()?;
+    session.remind("its store is empty when a command begins");
+    if session.is_json() {
+        output::json(&kept)?;
+        return Ok(0);
+    }
+    if images.quiet {
+        for image in &kept {
+            output::line(output::escape(&image.reference))?;
+        }
+        return Ok(0);
+    }
+    let mut table = Table::new(&["IMAGE", "DIGEST", "SIZE", "BUILT"]);
+    for image in &kept {
+        table.row([
+            image.reference.clone(),
+            short_digest(&image.digest),
+            size(image.size_bytes),
+            image
+                .created_at
+                .as_deref()
+                .map_or("unknown".to_owned(), age::since),
+        ]);
+    }
+    table.print()?;
+    Ok(0)
+}
+
+/// Removes images; one that is refused does not keep the others.
+///
+/// # Errors
+/// The bridge cannot be opened, or the output is closed.
+pub(crate) fn rmi(rmi: &Rmi, global: &Global) -> Result<u8, Failure> {
+    let session = Session::open(global)?;
+    let mut code = 0;
+    for image in &rmi.images {
+        let removed = ImageReference::parse(image)
+            .map_err(Failure::from)
+            .and_then(|reference| session.delete_image(&reference.to_string()));
+        match removed {
+            Ok(()) if session.is_json() => output::json(&json!({ "image": image, "done": "removed" }))?,
+            Ok(()) => output::line(output::escape(image))?,
+            Err(failure) => {
+                session.explain(failure).print(global.format);
+                code = FAILED;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn print_kept(image: &selur_core::Image, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Json => output::json(&json!({ "event": "done", "image": image }))?,
+        Format::Table => {
+            let (reference, digest) = (output::escape(&image.reference), output::escape(&image.digest));
+            output::line(format_args!("{reference}  {digest}"))?;
+        }
+    }
+    Ok(())
+}

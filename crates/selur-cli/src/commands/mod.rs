@@ -1,0 +1,9 @@
+//! One file for each noun that the commands are about.
+
+pub(crate) mod containers;
+pub(crate) mod create;
+pub(crate) mod images;
+pub(crate) mod logs;
+pub(crate) mod ps;
+pub(crate) mod run;
+pub(crate) mod system;

@@ -1,0 +1,72 @@
+//! `ps`: the containers in a table.
+
+use crate::age;
+use crate::cli::{Global, Ps};
+use crate::failure::Failure;
+use crate::output::{self, Table};
+use crate::session::Session;
+use selur_core::{Inspection, Status};
+
+/// How many digits of an id the table shows.
+const SHORT_ID_DIGITS: usize = 12;
+
+/// Lists containers: those with a process, or all; newest first.
+///
+/// # Errors
+/// The containers cannot be listed, or the output is closed.
+pub(crate) fn ps(ps: &Ps, global: &Global) -> Result<u8, Failure> {
+    let session = Session::open(global)?;
+    let containers = containers(&session, ps.all)?;
+    session.remind("its world is empty when a command begins");
+    if session.is_json() {
+        output::json(&containers)?;
+        return Ok(0);
+    }
+    if ps.quiet {
+        for container in &containers {
+            output::line(short(&container.id))?;
+        }
+        return Ok(0);
+    }
+    let mut table = Table::new(&["CONTAINER", "NAME", "IMAGE", "STATE", "PID", "CREATED"]);
+    for container in &containers {
+        table.row([
+            short(&container.id),
+            container.name.clone().unwrap_or_default(),
+            container.image.clone(),
+            state(container),
+            container.pid.map_or(String::new(), |pid| pid.to_string()),
+            age::since(&container.created_at),
+        ]);
+    }
+    table.print()?;
+    Ok(0)
+}
+
+fn containers(session: &Session, all: bool) -> Result<Vec<Inspection>, Failure> {
+    let mut containers = Vec::new();
+    for id in session.bridge().list_containers()? {
+        match session.bridge().inspect_container(&id.to_string()) {
+            Ok(inspection) => containers.push(inspection),
+            // Deleted since it was listed.
+            Err(error) if error.status() == Status::ContainerNotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    containers
+        .retain(|container| all || matches!(container.state.as_str(), "running" | "paused" | "restarting"));
+    containers.sort_by(|one, other| (&other.created_at, &other.id).cmp(&(&one.created_at, &one.id)));
+    Ok(containers)
+}
+
+fn state(container: &Inspection) -> String {
+    match (container.state.as_str(), container.exit_code) {
+        ("stopped", Some(code)) => format!("stopped ({code})"),
+        ("stopped", None) => "stopped (unknown)".to_owned(),
+        (state, _) => state.to_owned(),
+    }
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(SHORT_ID_DIGITS).collect()
+}

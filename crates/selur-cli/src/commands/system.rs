@@ -1,0 +1,100 @@
+//! The commands about selur itself: info, version, completions, man.
+
+use crate::cli::{Cli, Format, Global};
+use crate::failure::Failure;
+use crate::machine;
+use crate::output;
+use crate::session::{Session, guest};
+use clap::CommandFactory;
+use serde_json::json;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Prints the versions: of the program, of the kernel guest, of its interface.
+///
+/// # Errors
+/// The output is closed.
+pub(crate) fn version(global: &Global) -> Result<u8, Failure> {
+    let (version, guest) = (env!("CARGO_PKG_VERSION"), guest()?);
+    if global.format == Format::Json {
+        output::json(&json!({ "selur": version, "guest": guest }))?;
+        return Ok(0);
+    }
+    output::line(format_args!("selur {version}"))?;
+    output::line(format_args!(
+        "guest {} ({} bytes, {} imports)",
+        guest.sha256, guest.bytes, guest.imports
+    ))?;
+    Ok(0)
+}
+
+/// Describes the bridge and the machine that it stands on: also where no bridge can be opened, and why.
+///
+/// # Errors
+/// The output is closed, or the guest does not load here.
+pub(crate) fn info(global: &Global) -> Result<u8, Failure> {
+    let (machine, guest) = (machine::machine(), guest()?);
+    let (backend, problem) = match Session::open(global) {
+        Ok(session) => (Some(session.backend()), None),
+        Err(failure) => (None, Some(failure.message().to_owned())),
+    };
+    if global.format == Format::Json {
+        let version = env!("CARGO_PKG_VERSION");
+        output::json(&json!({
+            "selur": version, "backend": backend, "problem": problem, "guest": guest, "machine": machine,
+        }))?;
+        return Ok(0);
+    }
+    let fact = |name: &str, text: &str| output::line(format_args!("{name:<14} {}", output::escape(text)));
+    fact("selur", env!("CARGO_PKG_VERSION"))?;
+    fact("backend", backend.unwrap_or("none can be opened here"))?;
+    if let Some(problem) = problem {
+        fact("problem", &problem)?;
+    }
+    fact(
+        "guest",
+        &format!(
+            "{} ({} bytes, {} imports)",
+            guest.sha256, guest.bytes, guest.imports
+        ),
+    )?;
+    fact(
+        "kernel",
+        &format!("Linux {} on {}", machine.kernel, machine.architecture),
+    )?;
+    fact("user", &machine.user_id.to_string())?;
+    fact("cgroups", machine.cgroups)?;
+    fact(
+        "runc",
+        &machine
+            .runc
+            .map_or("not found".to_owned(), |path| path.display().to_string()),
+    )?;
+    for missing in &machine.missing {
+        fact("missing", &format!("{}: {}", missing.what, missing.remedy))?;
+    }
+    Ok(0)
+}
+
+/// Prints a completion script.
+///
+/// # Errors
+/// The output is closed.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "selur", &mut script);
+    io::stdout().lock().write_all(&script)?;
+    Ok(0)
+}
+
+/// Writes the manual pages into a directory: selur(1) and one for each command.
+///
+/// # Errors
+/// The directory cannot be written.
+pub(crate) fn man(directory: &Path) -> Result<u8, Failure> {
+    let failed = |error: io::Error| Failure::io(format_args!("cannot write {}", directory.display()), &error);
+    fs::create_dir_all(directory).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), directory).map_err(failed)?;
+    Ok(0)
+}

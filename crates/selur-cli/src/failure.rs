@@ -1,0 +1,209 @@
+//! Failures: one line what went wrong, one line what to do, and the code that the process ends with.
+
+use crate::cli::Format;
+use crate::output::{self, escape};
+use selur_core::Status;
+use selur_protocol::Reason;
+use std::io;
+
+/// The command failed.
+pub(crate) const FAILED: u8 = 1;
+/// `run`: selur itself failed.
+pub(crate) const RUN_FAILED: u8 = 125;
+/// `run`: the command cannot be executed.
+pub(crate) const CANNOT_EXECUTE: u8 = 126;
+/// `run`: the command was not found.
+pub(crate) const NOT_FOUND: u8 = 127;
+/// Whoever read the output went away: 128 and SIGPIPE.
+pub(crate) const BROKEN_PIPE: u8 = 141;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: &'static str,
+    message: String,
+    advice: String,
+    exit_code: u8,
+    is_quiet: bool,
+}
+
+impl Failure {
+    /// A failure of selur's own, with what to do about it.
+    pub(crate) fn new(status: Status, message: impl Into<String>, advice: impl Into<String>) -> Failure {
+        Failure {
+            status: status.name(),
+            message: message.into(),
+            advice: advice.into(),
+            exit_code: FAILED,
+            is_quiet: false,
+        }
+    }
+
+    /// A failure whose text was printed already.
+    pub(crate) fn quiet(exit_code: u8) -> Failure {
+        Failure {
+            exit_code,
+            is_quiet: true,
+            ..Failure::new(Status::InternalError, "", "")
+        }
+    }
+
+    /// What the operating system refused while selur did `what`.
+    pub(crate) fn io(what: impl std::fmt::Display, error: &io::Error) -> Failure {
+        let (status, advice) = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                (Status::PermissionDenied, "Run selur as a user who may do this.")
+            }
+            io::ErrorKind::StorageFull => (
+                Status::ResourceExhausted,
+                "Free space on the disk, then try again.",
+            ),
+            io::ErrorKind::NotFound => (Status::InvalidRequest, "Check that the path is right."),
+            _ => (
+                Status::InternalError,
+                "Try again; `selur info` describes this machine.",
+            ),
+        };
+        Failure::new(status, format!("{what}: {error}"), advice)
+    }
+
+    /// The same failure, ending the process with another code.
+    pub(crate) fn with_exit_code(self, exit_code: u8) -> Failure {
+        Failure { exit_code, ..self }
+    }
+
+    /// The same failure with other words on what to do.
+    pub(crate) fn with_advice(self, advice: impl Into<String>) -> Failure {
+        Failure {
+            advice: advice.into(),
+            ..self
+        }
+    }
+
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+
+    /// The status's snake_case name.
+    pub(crate) fn status(&self) -> &'static str {
+        self.status
+    }
+
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> &str {
+        &self.advice
+    }
+
+    /// Prints the failure on standard error, unless that was done.
+    pub(crate) fn print(&self, format: Format) {
+        if self.is_quiet {
+            return;
+        }
+        match format {
+            Format::Json => {
+                let (status, message, advice) = (self.status, &self.message, &self.advice);
+                let error = serde_json::json!({ "error": { "status": status, "message": message, "advice": advice } });
+                output::note_json(&error);
+            }
+            Format::Table => {
+                anstream::eprintln!("\x1b[1;31mselur:\x1b[0m {}", escape(&self.message));
+                if !self.advice.is_empty() {
+                    anstream::eprintln!("\x1b[2m       {}\x1b[0m", escape(&self.advice));
+                }
+            }
+        }
+    }
+}
+
+/// Writing to standard output failed: quiet if its reader went away.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure::quiet(BROKEN_PIPE);
+        }
+        Failure::io("cannot write the output", &error)
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Failure {
+        let (message, advice) = split(reason.status(), reason.message());
+        Failure::new(reason.status(), message, advice)
+    }
+}
+
+impl From<selur_core::Error> for Failure {
+    fn from(error: selur_core::Error) -> Failure {
+        let (message, advice) = split(error.status(), error.message());
+        Failure::new(error.status(), message, advice)
+    }
+}
+
+/// Splits a message of the kernel (`what is wrong: what to do`) in two; messages of a runtime get the advice of
+/// their status.
+fn split(status: Status, message: &str) -> (String, String) {
+    for reason in Reason::ALL {
+        if let (Some(start), Some((_, advice))) =
+            (message.find(reason.message()), reason.message().split_once(": "))
+        {
+            let end = start + reason.message().len() - advice.len() - 2;
+            let rest = &message[start + reason.message().len()..];
+            return (format!("{}{rest}", &message[..end]), sentence(advice));
+        }
+    }
+    (message.to_owned(), advice(status).to_owned())
+}
+
+/// `give more digits` as `Give more digits.`
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => String::new(),
+    }
+}
+
+/// What to do about a status where the message does not say.
+fn advice(status: Status) -> &'static str {
+    match status {
+        Status::Success => "",
+        Status::InvalidRequest => "Check the arguments: `selur help` describes each command.",
+        Status::ContainerNotFound => "`selur ps -a` lists the containers.",
+        Status::ContainerAlreadyExists => "Choose another name, or remove that container: `selur rm NAME`.",
+        Status::NetworkError => "Check the registry's name and that this machine reaches it, then try again.",
+        Status::InternalError => "`selur info` describes this machine; try again once the cause is gone.",
+        Status::InvalidState => "`selur ps -a` shows each container's state.",
+        Status::PermissionDenied => "Run as root; for a registry, log in first (~/.docker/config.json).",
+        Status::ResourceExhausted => "Remove what is no longer needed: `selur rm`, `selur rmi`.",
+        Status::Timeout => "Give it more time: --timeout.",
+        Status::Cancelled => "Run it again.",
+        Status::Unsupported => "Choose another backend: --runtime oci.",
+        Status::ImageNotFound => "Check the name and the tag; `selur images` lists what is here.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_kernel_are_split_into_cause_and_advice() {
+        let message = format!("\"web\": {}", Reason::NoSuchContainer.message());
+        let (what, advice) = split(Status::ContainerNotFound, &message);
+        assert_eq!(what, "\"web\": no container has this id, name or id prefix");
+        assert_eq!(advice, "`selur ps -a` lists them.");
+    }
+
+    #[test]
+    fn every_status_but_success_has_advice() {
+        for status in Status::ALL {
+            assert_eq!(advice(status).is_empty(), status == Status::Success, "{status:?}");
+        }
+    }
+}

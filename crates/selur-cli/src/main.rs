@@ -1,0 +1,95 @@
+//! The `selur` command: reads the arguments, opens a bridge, does one thing, prints it.
+//!
+//! Whatever containers may do is decided in the kernel: this program only asks and prints. It must never call a
+//! runtime by itself.
+
+mod age;
+mod cli;
+mod commands;
+mod demo;
+mod failure;
+mod machine;
+mod output;
+mod progress;
+mod session;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use cli::{Cli, Command};
+use failure::{Failure, RUN_FAILED};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // The shim forks: it must be reached before anything starts a thread.
+    if arguments
+        .get(1)
+        .is_some_and(|first| first == session::SHIM_SUBCOMMAND)
+    {
+        return selur_shim::main(arguments.into_iter().skip(2));
+    }
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &arguments),
+    };
+    match perform(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print(cli.global.format);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn perform(cli: &Cli) -> Result<u8, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo(demo) => demo::demo(demo, global),
+        Command::DemoWorker => demo::worker(global),
+        Command::Run(run) => commands::run::run(run, global),
+        Command::Create(create) => commands::create::create(create, global),
+        Command::Start(containers) => commands::containers::start(containers, global),
+        Command::Stop(stop) => commands::containers::stop(stop, global),
+        Command::Kill(kill) => commands::containers::kill(kill, global),
+        Command::Pause(containers) => commands::containers::pause(containers, global),
+        Command::Resume(containers) => commands::containers::resume(containers, global),
+        Command::Wait(containers) => commands::containers::wait(containers, global),
+        Command::Inspect(containers) => commands::containers::inspect(containers, global),
+        Command::Rm(rm) => commands::containers::rm(rm, global),
+        Command::Ps(ps) => commands::ps::ps(ps, global),
+        Command::Logs(logs) => commands::logs::logs(logs, global),
+        Command::Pull(image) => commands::images::pull(image, global),
+        Command::Images(images) => commands::images::images(images, global),
+        Command::Rmi(rmi) => commands::images::rmi(rmi, global),
+        Command::Load(load) => commands::images::load(load, global),
+        Command::Info => commands::system::info(global),
+        Command::Version => commands::system::version(global),
+        Command::Completions { shell } => commands::system::completions(*shell),
+        Command::Man { directory } => commands::system::man(directory),
+    }
+}
+
+/// Prints what clap says: help and version on standard output, refusals on standard error.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    // Who closed the output wants to know nothing.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if is_run(arguments) => ExitCode::from(RUN_FAILED),
+        _ => ExitCode::from(2),
+    }
+}
+
+/// Whether refused arguments were meant for `run`: the first that is neither a global option nor the value of one.
+fn is_run(arguments: &[OsString]) -> bool {
+    let mut rest = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--root" | "--runtime" | "--format" | "--timeout" => drop(rest.next()),
+            _ if argument.starts_with('-') => {}
+            _ => return argument == "run",
+        }
+    }
+    false
+}

@@ -1,0 +1,212 @@
+//! One opened bridge, and everything that the commands ask of selur-core. Where core's interface changes, only this
+//! file follows.
+
+use crate::cli::{Format, Global, RuntimeChoice};
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::PullDisplay;
+use selur_core::{Backend, Bridge, Command, GuestFacts, Image, LogEntry, LogOptions, ShimLocation, Status};
+use selur_protocol::{Frame, HEADER_BYTES, Reason};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// The first argument with which this program is a shim.
+pub(crate) const SHIM_SUBCOMMAND: &str = "shim";
+
+/// A bridge and how its results are printed.
+pub(crate) struct Session {
+    bridge: Bridge,
+    format: Format,
+    is_simulated: bool,
+}
+
+impl Session {
+    /// Opens a bridge as the global options say.
+    ///
+    /// # Errors
+    /// The machine cannot run containers, or the state root cannot be used.
+    pub(crate) fn open(global: &Global) -> Result<Session, Failure> {
+        let (backend, is_simulated) = match global.runtime {
+            RuntimeChoice::Auto => (Backend::Auto, false),
+            RuntimeChoice::Oci => (Backend::Oci, false),
+            RuntimeChoice::Simulated => (Backend::Simulated, true),
+        };
+        let mut builder = Bridge::builder()
+            .backend(backend)
+            .default_deadline(global.timeout);
+        if let Some(root) = &global.root {
+            builder = builder.state_root(root.clone());
+        }
+        // Another shim, where one is wanted, is named in the environment: core looks there unless told.
+        if std::env::var_os("SELUR_SHIM").is_none() {
+            let program = std::env::current_exe()
+                .map_err(|error| Failure::io("cannot find the path of this program", &error))?;
+            let arguments = vec![SHIM_SUBCOMMAND.into()];
+            builder = builder.shim(ShimLocation::Command { program, arguments });
+        }
+        Ok(Session {
+            bridge: builder.build()?,
+            format: global.format,
+            is_simulated,
+        })
+    }
+
+    /// The bridge.
+    pub(crate) fn bridge(&self) -> &Bridge {
+        &self.bridge
+    }
+
+    /// Whether results are for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Says what surprises about a world that ends with the command, where there is one.
+    pub(crate) fn remind(&self, what: &str) {
+        if self.is_simulated && !self.is_json() {
+            output::note(format!("note: --runtime simulated lives in memory: {what}"));
+        }
+    }
+
+    /// A failure to find something, with the reason where the world is simulated: it was empty.
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        let missing = [Status::ContainerNotFound.name(), Status::ImageNotFound.name()];
+        if self.is_simulated && missing.contains(&failure.status()) {
+            let advice =
+                "With --runtime simulated each command begins with an empty world: use --runtime oci.";
+            return failure.with_advice(advice);
+        }
+        failure
+    }
+
+    /// Fetches an image.
+    ///
+    /// # Errors
+    /// The registry, the network or the disk refuse.
+    pub(crate) fn pull(&self, reference: &str, display: PullDisplay) -> Result<Image, Failure> {
+        display.begin(reference);
+        Ok(self
+            .bridge
+            .pull_image(reference, move |progress| display.show(progress))?)
+    }
+
+    /// Takes an image from a layout directory.
+    ///
+    /// # Errors
+    /// There is none, or its digests are wrong.
+    pub(crate) fn load(&self, layout: &Path, reference: &str) -> Result<Image, Failure> {
+        Ok(self.bridge.load_image(layout, reference)?)
+    }
+
+    /// The images of the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn images(&self) -> Result<Vec<Image>, Failure> {
+        Ok(self.bridge.list_images()?)
+    }
+
+    /// Removes an image.
+    ///
+    /// # Errors
+    /// It is not there, or a container needs it.
+    pub(crate) fn delete_image(&self, reference: &str) -> Result<(), Failure> {
+        Ok(self.bridge.delete_image(reference)?)
+    }
+
+    /// Reads a container's log, entry by entry, until it ends or `each` breaks off.
+    ///
+    /// # Errors
+    /// The container does not exist, its log cannot be read, or `each` fails.
+    pub(crate) fn logs(
+        &self,
+        container: &str,
+        options: LogOptions,
+        mut each: impl FnMut(LogEntry) -> Result<ControlFlow<()>, Failure>,
+    ) -> Result<(), Failure> {
+        for entry in self.bridge.logs(container, options)? {
+            if each(entry?)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a whole request frame to the kernel and answers the response's data as text.
+    ///
+    /// # Errors
+    /// The response is none of success.
+    pub(crate) fn call(&self, frame: &[u8]) -> Result<String, Failure> {
+        let data = self.bridge.call(frame)?.into_result()?;
+        Ok(String::from_utf8_lossy(&data).into_owned())
+    }
+
+    /// The name of what performs the effects.
+    pub(crate) fn backend(&self) -> &'static str {
+        self.bridge.info().backend
+    }
+}
+
+/// What the embedded kernel guest is.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Guest {
+    /// The SHA-256 of the `.wasm` file, in hex.
+    pub(crate) sha256: String,
+    /// Its size.
+    pub(crate) bytes: usize,
+    /// How much it asks of its host.
+    pub(crate) imports: usize,
+    /// The least and the most that its memory has, in pages of 64 KiB.
+    pub(crate) memory_pages: u32,
+}
+
+impl From<GuestFacts> for Guest {
+    fn from(facts: GuestFacts) -> Guest {
+        let GuestFacts {
+            sha256,
+            bytes,
+            imports,
+            memory_pages,
+            ..
+        } = facts;
+        Guest {
+            sha256,
+            bytes,
+            imports,
+            memory_pages,
+        }
+    }
+}
+
+/// Loads the embedded kernel guest and tells what was found.
+///
+/// # Errors
+/// It does not load here.
+pub(crate) fn guest() -> Result<Guest, Failure> {
+    Ok(Bridge::builder()
+        .backend(Backend::Simulated)
+        .build()?
+        .info()
+        .guest
+        .into())
+}
+
+/// Writes a request frame.
+///
+/// # Errors
+/// The fields are longer than a payload may be.
+pub(crate) fn frame(command: Command, fields: &[&str]) -> Result<Vec<u8>, Failure> {
+    let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
+    let mut buffer = vec![0; HEADER_BYTES + fields.iter().map(|field| field.len() + 1).sum::<usize>()];
+    let too_long = || {
+        Failure::new(
+            Status::InvalidRequest,
+            Reason::PayloadTooLong.message(),
+            "Ask for less.",
+        )
+    };
+    let bytes = Frame::encode(command, &fields, &mut buffer).ok_or_else(too_long)?;
+    buffer.truncate(bytes);
+    Ok(buffer)
+}
