@@ -123,7 +123,7 @@ impl Guest {
 fn arm(store: &mut Store<()>, budget: Budget) -> Result<(), Box<dyn Error>> {
     match budget {
         Budget::Without => {}
-        Budget::Fuel => store.set_fuel(200_000_000)?,
+        Budget::Fuel => store.set_fuel(100_000_000)?,
         Budget::Epoch => store.set_epoch_deadline(2),
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! Requests without a copy: a slot in the guest's memory is reserved, written, submitted, answered and released, each
 //! once, which Rust's ownership expresses.
 
-use crate::driver::{Admitted, arena_full};
+use crate::driver::{self, Admitted, arena_full};
 use crate::guest::Broken;
 use crate::message::{self, Subject};
 use crate::shared::{Access, Shared};
 use crate::slots::Region;
-use crate::state::{OpenRequest, Place, Sink};
+use crate::state::{OpenRequest, Place, Sink, State, Work};
 use crate::ticket::{Cell, Ticket};
 use crate::{Error, Response, Status};
 use selur_protocol::abi::Outcome;
@@ -154,80 +154,12 @@ impl Slot {
         let deadline = self.deadline.and_then(|most| Instant::now().checked_add(most));
         let mut cell = None;
         let mut is_held = true;
-        let outcome = shared.with_guest(Access::Caller, |state, work| {
-            let unreadable = || Broken::new("its arena is not within its memory");
-            let mut code = [u8::MAX];
-            state
-                .guest
-                .memory()
-                .read(region.offset, &mut code)
-                .ok_or_else(unreadable)?;
-            let is_ping = code[0] == Command::Ping.code();
-            // A ping is the one request that never needs its frame again.
-            let frame = match is_ping {
-                true => Vec::new(),
-                false => state
-                    .guest
-                    .memory()
-                    .to_vec(region.offset, frame_bytes)
-                    .ok_or_else(unreadable)?,
-            };
-            if !state.goes_around(&frame) {
-                let submitted = state.exchange_in(region, frame_bytes)?;
-                match submitted.outcome {
-                    Outcome::Pending { ticket } => {
-                        match code[0] == Command::CreateContainer.code() {
-                            true => state.slots.consumed(region),
-                            false => state.slots.release(&mut state.guest, region)?,
-                        }
-                        is_held = false;
-                        let number = state.number();
-                        let request = OpenRequest {
-                            sink: Sink::Cell(cell.insert(Cell::new()).clone()),
-                            subject: Subject::of(&frame),
-                            deadline,
-                            place: Place::Kernel(ticket),
-                            is_refreshed: false,
-                        };
-                        state.open(number, request, work);
-                        state.drain(None, work)?;
-                        return Ok(Taken::Pending(number));
-                    }
-                    Outcome::Ready {
-                        offset,
-                        bytes,
-                        reason,
-                        state: life,
-                        ..
-                    } => {
-                        if submitted.outputs_waiting {
-                            state.drain(None, work)?;
-                        }
-                        match reason {
-                            None => {
-                                return Ok(Taken::Here {
-                                    offset: offset + 1,
-                                    bytes: bytes - 1,
-                                });
-                            }
-                            Some(reason) if !state.is_worth_another_way(reason) => {
-                                let response = message::failure(reason, life, &Subject::of(&frame));
-                                return Ok(Taken::Copied(response));
-                            }
-                            Some(_) => {}
-                        }
-                    }
-                }
-            }
-            let number = state.number();
+        let taken = shared.with_guest(Access::Caller, |state, work| {
             let mut sink = || Sink::Cell(cell.insert(Cell::new()).clone());
-            Ok(match state.admit(number, &frame, deadline, &mut sink, work)? {
-                Admitted::Ready(response) => Taken::Copied(response),
-                Admitted::Open => Taken::Pending(number),
-            })
+            state.submit_in_place(region, frame_bytes, deadline, &mut sink, &mut is_held, work)
         });
         self.held.is_held = is_held;
-        Ok(match (outcome?, cell) {
+        Ok(match (taken?, cell) {
             (Taken::Pending(number), Some(cell)) => Submission::Pending(Ticket::coming(number, shared, cell)),
             (Taken::Pending(number), None) => {
                 Submission::Pending(Ticket::answered(number, Response::from(Error::closed())))
@@ -336,7 +268,78 @@ impl fmt::Debug for SlotResponse {
     }
 }
 
-impl crate::state::State {
+impl State {
+    /// Submits the frame in a slot, there if that is possible. `is_held` is cleared when the slot is given back.
+    fn submit_in_place(
+        &mut self,
+        region: Region,
+        frame_bytes: u32,
+        deadline: Option<Instant>,
+        sink: &mut dyn FnMut() -> Sink,
+        is_held: &mut bool,
+        work: &mut Work,
+    ) -> Result<Taken, Broken> {
+        let unreadable = || Broken::new("its arena is not within its memory");
+        let mut code = [u8::MAX];
+        let memory = self.guest.memory();
+        memory.read(region.offset, &mut code).ok_or_else(unreadable)?;
+        // A ping is the one request that never needs its frame again.
+        let frame = match code[0] == Command::Ping.code() {
+            true => Vec::new(),
+            false => memory.to_vec(region.offset, frame_bytes).ok_or_else(unreadable)?,
+        };
+        if !self.goes_around(&frame) {
+            let submitted = self.exchange_in(region, frame_bytes)?;
+            match submitted.outcome {
+                Outcome::Pending { ticket } => {
+                    match code[0] == Command::CreateContainer.code() {
+                        true => self.slots.consumed(region),
+                        false => self.slots.release(&mut self.guest, region)?,
+                    }
+                    *is_held = false;
+                    let number = self.number();
+                    let request = OpenRequest {
+                        sink: sink(),
+                        subject: Subject::of(&frame),
+                        deadline,
+                        place: Place::Kernel(ticket),
+                        is_refreshed: false,
+                    };
+                    self.open(number, request, work);
+                    self.drain(None, work)?;
+                    return Ok(Taken::Pending(number));
+                }
+                Outcome::Ready {
+                    offset,
+                    bytes,
+                    reason,
+                    state,
+                    ..
+                } => {
+                    if submitted.outputs_waiting {
+                        self.drain(None, work)?;
+                    }
+                    match reason {
+                        None => {
+                            let (offset, bytes) = (offset + 1, bytes - 1);
+                            return Ok(Taken::Here { offset, bytes });
+                        }
+                        Some(reason) if !self.is_worth_another_way(reason) => {
+                            let response = message::failure(reason, state, &Subject::of(&frame));
+                            return Ok(Taken::Copied(response));
+                        }
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+        let number = self.number();
+        Ok(match self.admit(number, &frame, deadline, sink, work)? {
+            Admitted::Ready(response) => Taken::Copied(response),
+            Admitted::Open => Taken::Pending(number),
+        })
+    }
+
     /// Whether a frame must be copied out of its slot instead of being submitted there.
     fn goes_around(&self, frame: &[u8]) -> bool {
         !frame.is_empty() && (self.refresh.is_wanted_for(frame) || self.queues(frame))
@@ -346,7 +349,7 @@ impl crate::state::State {
     fn is_worth_another_way(&self, reason: Reason) -> bool {
         match reason {
             Reason::TicketsFull | Reason::SlotTooSmall => true,
-            _ => self.refresh.is_shared() && crate::driver::is_doubtful(reason),
+            _ => self.refresh.is_shared() && driver::is_doubtful(reason),
         }
     }
 }

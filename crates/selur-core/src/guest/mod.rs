@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 /// How much a guest call may do, in units of fuel: about one instruction each.
 ///
-/// Source: docs/decisions/guest-budget.md. The longest call that the kernel makes takes less than a hundredth.
-pub(crate) const CALL_BUDGET_FUEL: u64 = 200_000_000;
+/// Source: docs/decisions/guest-budget.md. The longest call of the kernel that was seen takes less than a hundredth.
+pub(crate) const CALL_BUDGET_FUEL: u64 = 100_000_000;
 
 /// The longest module that is loaded, in bytes.
 const MAX_MODULE_BYTES: usize = 4 << 20;
