@@ -66,22 +66,39 @@ impl Life {
     /// Reads a container's life; nothing if there is no such container.
     ///
     /// # Errors
-    /// The file system's; `InvalidData` if the file is of a newer schema or malformed.
+    /// The file system's; `InvalidData` if the file is malformed, `Unsupported` if it is of a newer schema.
     pub fn read(root: &Root, id: ContainerId) -> io::Result<Option<Life>> {
         let text = match fs::read_to_string(root.state(id)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let life: Life = serde_json::from_str(&text).map_err(|error| malformed(root, id, &error))?;
+        let refuse = |kind, why: String| io::Error::new(kind, format!("{}: {why}", root.state(id).display()));
+        let life: Life = serde_json::from_str(&text)
+            .map_err(|error| refuse(io::ErrorKind::InvalidData, error.to_string()))?;
         if life.schema > SCHEMA_VERSION {
-            return Err(malformed(
-                root,
-                id,
-                &format!("schema {} is newer than {SCHEMA_VERSION}", life.schema),
-            ));
+            let why = format!("schema {} is newer than {SCHEMA_VERSION}", life.schema);
+            return Err(refuse(io::ErrorKind::Unsupported, why));
         }
         Ok(Some(life))
+    }
+
+    /// What is known of a container whose life a power failure left unreadable: it is of another boot, and has ended.
+    pub fn lost(name: Option<String>) -> Life {
+        Life {
+            schema: SCHEMA_VERSION,
+            boot: String::new(),
+            name,
+            generation: 0,
+            sequence: 2,
+            state: State::Stopped,
+            process: None,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+            restart_count: 0,
+            failure: None,
+        }
     }
 
     /// Writes the life in one step: readers see the old one or this one. It outlasts a power failure if `durable`.
@@ -180,11 +197,6 @@ pub(crate) fn write_file(path: &Path, content: &[u8], durability: Durability) ->
         Durability::Disk => file.sync_data(),
         Durability::Boot => Ok(()),
     }
-}
-
-fn malformed(root: &Root, id: ContainerId, why: &dyn std::fmt::Display) -> io::Error {
-    let path = root.state(id);
-    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()))
 }
 
 /// States by their names, as inspect has them.

@@ -42,13 +42,14 @@ const MASKED_PATHS: [&str; 12] = [
     "/sys/devices/virtual/powercap",
 ];
 
-/// Source: as above.
-const READONLY_PATHS: [&str; 5] = [
+/// Source: as above. The last one is a writable tmpfs otherwise, where runc mounts cgroups v1.
+const READONLY_PATHS: [&str; 6] = [
     "/proc/bus",
     "/proc/fs",
     "/proc/irq",
     "/proc/sys",
     "/proc/sysrq-trigger",
+    "/sys/fs/cgroup",
 ];
 
 /// The configuration as the shim reads it: with [`USER_PLACEHOLDER`] where the user belongs, who is looked up in the

@@ -1,8 +1,9 @@
 //! A container's life as it truly is, and the lock under which it is changed.
 
+use super::config::Config;
 use super::{Site, failure, seen};
 use crate::{Observation, RuntimeError};
-use selur_protocol::{ContainerId, State};
+use selur_protocol::{ContainerId, State, Status};
 use selur_shim::{Durability, Life, Lock};
 use std::fs;
 use std::io;
@@ -44,8 +45,16 @@ impl Site {
 
     /// A container's life, if it exists: what the disk says, corrected by a reboot and by the death of its shim.
     pub(super) fn life(&self, id: ContainerId) -> Result<Option<Life>, RuntimeError> {
-        let read = || {
-            Life::read(&self.root, id).map_err(|error| failure::io("cannot read a container's life", error))
+        let read = || match Life::read(&self.root, id) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let config = Config::read(&self.root.home(id)).ok().flatten();
+                Ok(Some(Life::lost(config.and_then(|config| config.name))))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                let message = "the container is of a newer selur: use that one";
+                Err(RuntimeError::with_source(Status::Unsupported, message, error))
+            }
+            outcome => outcome.map_err(|error| failure::io("cannot read a container's life", error)),
         };
         let Some(mut life) = read()? else {
             return Ok(None);
@@ -77,7 +86,7 @@ impl Site {
     pub(super) fn settle(&self, id: ContainerId, hold: &Hold) -> Result<Life, RuntimeError> {
         let _ = hold;
         let life = self.life(id)?.ok_or_else(|| failure::not_found(id))?;
-        let on_disk = Life::read(&self.root, id).ok().flatten();
+        let on_disk = Life::read(&self.root, id).unwrap_or_else(|_| Some(Life::lost(None)));
         if on_disk.is_some_and(|on_disk| on_disk.report() != life.report() || on_disk.boot != life.boot)
             && !self.has_shim(id)?
         {

@@ -12,7 +12,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A shim that does not answer in this time is given up.
@@ -73,24 +73,28 @@ impl Launcher {
         let launch = serde_json::to_vec(&launch).map_err(|error| {
             RuntimeError::with_source(Status::InternalError, "a path is not UTF-8", error)
         })?;
-        self.spawn(id, theirs.into())?;
+        let mut child = self.spawn(id, theirs.into())?;
         let unanswered = |error: io::Error| {
             let log = root.home(id).shim_log();
             let message = format!("the container's shim did not answer: see {}", log.display());
             RuntimeError::with_source(Status::InternalError, message, error)
         };
         let mut reply = Vec::new();
-        own.set_read_timeout(Some(ANSWER_LIMIT))
+        let answered = own
+            .set_read_timeout(Some(ANSWER_LIMIT))
             .and_then(|()| own.set_write_timeout(Some(ANSWER_LIMIT)))
             .and_then(|()| own.write_all(&launch))
             .and_then(|()| own.shutdown(Shutdown::Write))
-            .and_then(|()| own.take(MAX_REPLY_BYTES).read_to_end(&mut reply))
-            .map_err(unanswered)?;
+            .and_then(|()| own.take(MAX_REPLY_BYTES).read_to_end(&mut reply));
+        // What was started has forked and ended long since. A host that reaps all children, or ignores SIGCHLD, was
+        // quicker perhaps.
+        let _ = child.wait();
+        answered.map_err(unanswered)?;
         let reply: Reply = serde_json::from_slice(&reply).map_err(|error| unanswered(error.into()))?;
         reply.result.map_err(failure::shim)
     }
 
-    fn spawn(&self, id: ContainerId, peer: OwnedFd) -> Result<(), RuntimeError> {
+    fn spawn(&self, id: ContainerId, peer: OwnedFd) -> Result<Child, RuntimeError> {
         let path = env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
         let mut command = Command::new(&self.shim.program);
         command.args(&self.shim.arguments).arg(id.to_string());
@@ -99,15 +103,12 @@ impl Launcher {
             .stdin(Stdio::from(peer))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|error| {
+        command.spawn().map_err(|error| {
             failure::io(
                 format_args!("cannot start the shim {}", self.shim.program.display()),
                 error,
             )
-        })?;
-        // It forks and ends at once. A host that reaps all children, or ignores SIGCHLD, may be quicker.
-        let _ = child.wait();
-        Ok(())
+        })
     }
 }
 

@@ -61,8 +61,8 @@ fn probe() -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_confined_as_docker_confines_it() {
     let world = world().await;
-    let script = "cat /proc/self/status; ls -l /proc/kcore /proc/keys; for f in /sys/x /proc/sys/x /sys/fs/cgroup/x; \
-                  do echo x > $f; done 2>&1; mknod /dev/mem c 1 1 && head -c1 /dev/mem 2>&1; cat /proc/mounts";
+    let script = "cat /proc/self/status /proc/mounts; mknod /dev/mem c 1 1 && head -c1 /dev/mem 2>&1; \
+                  for f in /sys/x /proc/sys/kernel/hostname /sys/fs/cgroup/x; do (echo x > $f) 2>&1; done; true";
     let (code, output) = world.output_of(shell(script)).await;
     assert_eq!(code, Some(0), "{output}");
     for line in [
@@ -75,10 +75,7 @@ async fn a_container_is_confined_as_docker_confines_it() {
     }
     assert_eq!(output.matches("Read-only file system").count(), 3, "{output}");
     assert!(output.contains("/dev/mem: Operation not permitted"), "{output}");
-    assert!(
-        output.contains("tmpfs /proc/kcore") || output.contains("/proc/kcore"),
-        "{output}"
-    );
+    assert!(output.contains("tmpfs /proc/keys"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

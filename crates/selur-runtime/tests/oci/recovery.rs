@@ -74,9 +74,9 @@ async fn a_container_outlives_its_shim_and_can_still_be_stopped_and_deleted() {
     world.wrote(id, "5\n").await;
     let process = world.life(id).process.unwrap();
     let shim = world.shim_pid(id);
-    sigkill(shim);
+    sigkill(shim.unwrap());
     wait_until("another shim takes over", DEADLINE, || {
-        selur_shim::Lock::is_held(&world.root().alive(id)).unwrap() && world.shim_pid(id) != shim
+        world.shim_pid(id).is_some_and(|pid| Some(pid) != shim)
     });
     assert!(process.is_alive());
     // What it wrote meanwhile waited in its pipe.
@@ -98,7 +98,7 @@ async fn a_container_that_died_with_its_shim_is_found_stopped() {
     let id = world.run("sleep 1000").await;
     let process = world.life(id).process.unwrap();
     // So that no bridge looks while both die.
-    sigkill(world.shim_pid(id));
+    sigkill(world.shim_pid(id).unwrap());
     let _ = kill_process(
         Pid::from_raw(i32::try_from(process.pid).unwrap()).unwrap(),
         Signal::KILL,
@@ -115,7 +115,7 @@ async fn a_container_that_died_with_its_shim_is_found_stopped() {
 async fn a_shim_that_hangs_does_not_keep_its_container_from_being_deleted() {
     let world = World::new().await;
     let id = world.run("sleep 1000").await;
-    kill_process(Pid::from_raw(world.shim_pid(id)).unwrap(), Signal::STOP).unwrap();
+    kill_process(Pid::from_raw(world.shim_pid(id).unwrap()).unwrap(), Signal::STOP).unwrap();
     world.delete(id).await;
     world.assert_gone(id);
 }
@@ -186,4 +186,26 @@ async fn what_another_bridge_does_is_observed() {
         .await
         .expect("the stream ends with the runtime");
     assert_eq!(end, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_that_a_power_failure_emptied_is_an_end_that_nobody_saw() {
+    let world = World::new().await;
+    let id = new_id();
+    world
+        .perform(id, creation(Some("web"), command(&["/bin/true"])))
+        .await
+        .unwrap();
+    std::fs::write(world.root().state(id), "").unwrap();
+    let report = world.state(id).await.unwrap();
+    assert_eq!((report.state, report.exit_code), (State::Stopped, None));
+    assert_eq!(world.inspect(id).await.name.as_deref(), Some("web"));
+    world.perform(id, Operation::Start).await.unwrap();
+    assert_eq!(world.ended(id).await.exit_code, Some(0));
+    std::fs::write(world.root().state(id), "{").unwrap();
+    world
+        .perform(id, Operation::Delete { force: false })
+        .await
+        .unwrap();
+    world.assert_gone(id);
 }

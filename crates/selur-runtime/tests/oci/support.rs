@@ -161,11 +161,11 @@ impl World {
         Life::read(&self.root(), id).unwrap().unwrap()
     }
 
-    /// The shim that holds a container.
-    pub(crate) fn shim_pid(&self, id: ContainerId) -> i32 {
+    /// The shim that holds a container; none while a new one takes over.
+    pub(crate) fn shim_pid(&self, id: ContainerId) -> Option<i32> {
         let text = std::fs::read(self.root().alive(id)).unwrap();
-        let process: selur_shim::Process = serde_json::from_slice(&text).unwrap();
-        i32::try_from(process.pid).unwrap()
+        let process: selur_shim::Process = serde_json::from_slice(&text).ok()?;
+        i32::try_from(process.pid).ok()
     }
 
     /// Checks that nothing at all is left of a container: no process, cgroup, mount or file.
@@ -183,6 +183,11 @@ impl World {
         );
         for entry in std::fs::read_dir("/proc").unwrap() {
             let path = entry.unwrap().path();
+            // The init of a machine may take its time to reap what lost its parent.
+            let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+            if status.contains("State:\tZ") {
+                continue;
+            }
             for file in ["cmdline", "mountinfo", "cgroup"] {
                 let text = std::fs::read(path.join(file)).unwrap_or_default();
                 let text = String::from_utf8_lossy(&text);
