@@ -55,3 +55,8 @@ pub use selur_runtime::{
     ContainerSpec, Image, Inspection, LogEntry, LogOptions, NetworkMode, OutputStream, PullPolicy,
     PullProgress, RestartPolicy, Runtime, ShimLocation,
 };
+
+/// The README's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
