@@ -6,7 +6,9 @@ use selur_core::{Bridge, CreateOptions, Deletion, Error, LogOptions};
 use std::io::Write;
 
 fn main() -> Result<(), Error> {
-    let image = std::env::args().nth(1).unwrap_or_else(|| "docker.io/library/hello-world:latest".into());
+    let image = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "docker.io/library/hello-world:latest".into());
     let bridge = Bridge::builder().build()?;
     let id = bridge.create_container(CreateOptions::new(image))?.to_string();
     bridge.start_container(&id)?;
