@@ -145,16 +145,20 @@ impl From<selur_core::Error> for Failure {
     }
 }
 
-/// Splits a message of the kernel (`what is wrong: what to do`) in two; messages of a runtime get the advice of
-/// their status.
+/// The words that advice begins with: messages are written `what is wrong: what to do`.
+const ADVISING: [&str; 39] = [
+    "ask", "await", "begin", "build", "cancel", "check", "choose", "convert", "delete", "drain", "encode",
+    "free", "give", "install", "leave", "load", "log", "make", "mount", "name", "pull", "push", "raise",
+    "release", "remove", "reserve", "resume", "run", "say", "see", "send", "squash", "start", "stop",
+    "submit", "try", "use", "wait", "write",
+];
+
+/// Splits a message in what is wrong and what to do; where it does not say, the status does.
 fn split(status: Status, message: &str) -> (String, String) {
-    for reason in Reason::ALL {
-        if let (Some(start), Some((_, advice))) =
-            (message.find(reason.message()), reason.message().split_once(": "))
-        {
-            let end = start + reason.message().len() - advice.len() - 2;
-            let rest = &message[start + reason.message().len()..];
-            return (format!("{}{rest}", &message[..end]), sentence(advice));
+    if let Some((what, tail)) = message.rsplit_once(": ") {
+        let word = tail.split([' ', ',']).next().unwrap_or_default();
+        if tail.starts_with('`') || ADVISING.contains(&word) {
+            return (what.to_owned(), sentence(tail));
         }
     }
     (message.to_owned(), advice(status).to_owned())
@@ -193,11 +197,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_the_kernel_are_split_into_cause_and_advice() {
-        let message = format!("\"web\": {}", Reason::NoSuchContainer.message());
-        let (what, advice) = split(Status::ContainerNotFound, &message);
-        assert_eq!(what, "\"web\": no container has this id, name or id prefix");
-        assert_eq!(advice, "`selur ps -a` lists them.");
+    fn messages_are_split_into_cause_and_advice() {
+        let cases = [
+            (
+                "\"web\": there is none: `selur ps -a` lists them",
+                "\"web\": there is none",
+                "`selur ps -a` lists them.",
+            ),
+            (
+                "cannot start what is paused: resume it",
+                "cannot start what is paused",
+                "Resume it.",
+            ),
+            (
+                "it is paused: wait, or stop it",
+                "it is paused",
+                "Wait, or stop it.",
+            ),
+            (
+                "exec: \"no\": permission denied",
+                "exec: \"no\": permission denied",
+                advice(Status::InvalidState),
+            ),
+            ("no colon", "no colon", advice(Status::InvalidState)),
+        ];
+        for (message, what, todo) in cases {
+            assert_eq!(
+                split(Status::InvalidState, message),
+                (what.to_owned(), todo.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn the_kernels_advice_is_taken_for_advice() {
+        let is_whole = |reason: &&Reason| split(reason.status(), reason.message()).0 == reason.message();
+        let whole = Reason::ALL
+            .iter()
+            .filter(|reason| reason.message().contains(": "))
+            .filter(is_whole);
+        // What follows the colon explains.
+        assert_eq!(whole.copied().collect::<Vec<_>>(), [Reason::StaleHandle]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The commands about images, with a registry on loopback and with layouts.
 
+use crate::process::Running;
 use crate::world::{IMAGE, World};
 use selur_testkit::{DockerRegistry, ImageBuilder};
 
@@ -98,6 +99,27 @@ fn a_pull_tells_programs_of_every_step() {
         (&last["event"], &last["image"]["digest"]),
         (&"done".into(), &events[1]["digest"])
     );
+}
+
+#[test]
+fn a_pull_on_a_terminal_shows_bars() {
+    let registry = DockerRegistry::start();
+    let reference = ImageBuilder::busybox().push(&registry, "bars:1");
+    let world = World::empty();
+    // script(1) gives its command a terminal.
+    let pull = format!(
+        "{} --root {} pull {reference}",
+        env!("CARGO_BIN_EXE_selur"),
+        world.root().display()
+    );
+    let mut terminal = std::process::Command::new("script");
+    terminal
+        .args(["-qec", &pull, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(std::process::Stdio::null());
+    let shown = Running::start(terminal).end().ok();
+    assert!(shown.contains("====") && shown.contains("\x1b["), "{shown:?}");
+    assert!(shown.contains(&format!("{reference}  sha256:")), "{shown:?}");
 }
 
 #[test]

@@ -68,6 +68,21 @@ fn a_deadline_does_not_bound_how_long_a_container_runs() {
 }
 
 #[test]
+fn an_interrupt_before_the_container_runs_ends_run_at_once() {
+    for step in ["pull", "create", "start"] {
+        let image = format!("fault.test/hang:{step}");
+        let running = Running::start(command(&["--runtime", "simulated", "run", "--rm", &image]));
+        running.await_stderr("pulling");
+        running.signal(Signal::INT);
+        let said = running.end().failed(130);
+        assert!(
+            said.contains("interrupted before the container ran"),
+            "{step}: {said}"
+        );
+    }
+}
+
+#[test]
 fn an_empty_world_is_said_to_be_one() {
     let ending = simulated(&["ps", "-a"]);
     assert!(ending.stderr.contains("lives in memory"), "{ending:?}");
