@@ -200,13 +200,7 @@ impl Stream {
     }
 }
 
-/// Waits until a condition holds.
-#[track_caller]
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !holds() {
-        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
-        // How often is looked, not how long is waited.
-        std::thread::sleep(Duration::from_millis(5));
-    }
+/// Waits until a condition holds, for as long as a test waits for anything.
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
+    selur_testkit::wait_until(what, DEADLINE, holds);
 }
