@@ -4,7 +4,7 @@
 
 use crate::arena::Arena;
 use crate::lifecycle::{Decision, decide};
-use crate::link::Ends;
+use crate::link::{Ends, Link};
 use crate::operations::{Chain, EffectStage, Operation, Operations, Task, TicketStage};
 use crate::table::{Phase, Table};
 use selur_protocol::abi::{Answer, Report};
@@ -160,7 +160,7 @@ impl Engine<'_> {
     pub(crate) fn act(&mut self, index: usize) {
         let operation = &self.operations.records[index];
         if is_exclusive(operation.command()) && !operation.is_forced_delete() {
-            self.table.records[operation.container()].running = crate::link::Link::to(index);
+            self.table.records[operation.container()].running = Link::to(index);
         }
         self.emit(index);
     }
@@ -169,7 +169,7 @@ impl Engine<'_> {
     pub(crate) fn begin_life(&mut self, container: usize) {
         let record = &mut self.table.records[container];
         record.phase = Phase::Live;
-        record.running = crate::link::Link::NONE;
+        record.running = Link::NONE;
         if let Some(index) = record.forces.first.index() {
             self.emit(index);
         }

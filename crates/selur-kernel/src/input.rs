@@ -1,6 +1,6 @@
 //! Inputs: everything that ever changes the kernel, as values and as bytes.
 //!
-//! The bytes are for a log: fed to a fresh kernel in the same order, they give the same outputs and the same digest.
+//! The bytes are for a log: replayed by a fresh kernel in the same order, they give the same outputs and the same digest.
 //! A slot is no part of that, so the entry of a submission carries the frame itself.
 
 use selur_protocol::ContainerId;
@@ -53,7 +53,7 @@ pub enum Input<'a> {
     Observe(Observation<'a>),
 }
 
-/// An entry of the log: an input that needs no slot.
+/// An entry of the log: an input that needs no slot, or a note of how many outputs were polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
     /// As [`Input::Submit`], with the frame.
@@ -69,12 +69,19 @@ pub enum Entry<'a> {
     },
     /// Any other input.
     Other(Input<'a>),
+    /// So many outputs were polled since the last entry: an effect that was handed out is no longer taken back, and a
+    /// ticket's record is free when its answer was polled.
+    Polled {
+        /// How many.
+        outputs: u32,
+    },
 }
 
 const SUBMIT: u8 = 1;
 const CANCEL: u8 = 2;
 const COMPLETE: u8 = 3;
 const OBSERVE: u8 = 4;
+const POLLED: u8 = 5;
 
 impl<'a> Entry<'a> {
     /// The bytes of an encoded entry beside its frame, at most.
@@ -84,7 +91,8 @@ impl<'a> Entry<'a> {
     /// 1 submit: slot capacity u32, slot kept u8, new id, frame;
     /// 2 cancel: ticket u64, cause u8;
     /// 3 complete: effect u64, status u8, has report u8, report if so;
-    /// 4 observe: the encoded observation.
+    /// 4 observe: the encoded observation;
+    /// 5 polled: number of outputs u32.
     ///
     /// Returns the length in bytes; nothing if `buffer` is too short, or for a submission that has no frame.
     pub fn encode(&self, buffer: &mut [u8]) -> Option<usize> {
@@ -125,6 +133,10 @@ impl<'a> Entry<'a> {
                 writer.put(&[OBSERVE])?;
                 let place = writer.buffer.get_mut(writer.at..)?;
                 writer.at += observation.encode(place)?;
+            }
+            Entry::Polled { outputs } => {
+                writer.put(&[POLLED])?;
+                writer.put(&outputs.to_le_bytes())?;
             }
         }
         Some(writer.at)
@@ -178,6 +190,9 @@ impl<'a> Entry<'a> {
                 let observation = core::mem::take(&mut reader.bytes);
                 Entry::Other(Input::Observe(Observation::decode(observation)?))
             }
+            POLLED => Entry::Polled {
+                outputs: u32::from_le_bytes(reader.array()?),
+            },
             _ => return None,
         };
         if reader.bytes.is_empty() {

@@ -246,7 +246,7 @@ impl<
         })
     }
 
-    /// Feeds an entry of a log; the response of a submission is not kept.
+    /// Does again what an entry of a log says; responses and outputs are not kept.
     ///
     /// # Errors
     /// As [`Kernel::reserve`] and [`Kernel::feed`].
@@ -259,6 +259,10 @@ impl<
                 frame,
             } => (slot_bytes, slot_use, new_id, frame),
             Entry::Other(input) => return self.feed(input),
+            Entry::Polled { outputs } => {
+                (0..outputs).try_for_each(|_| self.poll().map(drop));
+                return Ok(None);
+            }
         };
         let capacity = slot_bytes.min(selur_protocol::MAX_FRAME_BYTES as u32);
         let slot = self.reserve(capacity)?;

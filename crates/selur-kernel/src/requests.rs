@@ -7,6 +7,7 @@ use crate::arena::{Slot, Stage};
 use crate::engine::{Engine, failed, is_exclusive};
 use crate::input::SlotUse;
 use crate::lifecycle::{Decision, decide};
+use crate::link::Link;
 use crate::operations::{Chain, EffectStage, Task};
 use crate::table::Phase;
 use crate::utf8::is_utf8;
@@ -287,7 +288,7 @@ impl Engine<'_> {
     fn cut_short(&mut self, container: usize, running: usize, cancelled: Answer) {
         if self.operations.records[running].effect == EffectStage::Ready {
             self.take_back(running);
-            self.table.records[container].running = crate::link::Link::NONE;
+            self.table.records[container].running = Link::NONE;
             self.settle(running, cancelled);
             self.finish(running);
         } else {

@@ -34,7 +34,7 @@ impl<const C: usize, const I: usize, const O: usize, const B: usize, const W: us
         let entry = self.entry(input).ok()?;
         let frame_bytes = match entry {
             Entry::Submit { frame, .. } => frame.len(),
-            Entry::Other(_) => 0,
+            Entry::Other(_) | Entry::Polled { .. } => 0,
         };
         let mut bytes = vec![0; frame_bytes + Entry::MAX_BYTES_BESIDE_FRAME];
         let length = entry.encode(&mut bytes).expect("room for every entry");
@@ -184,15 +184,32 @@ impl<K: Machine> Driver<K> {
     }
 
     pub fn poll(&mut self) -> Option<Output> {
-        let output = self.kernel.poll();
-        if let Some(output) = output {
-            assert_eq!(Output::decode(&output.encode()), Some(output));
-        }
+        let output = self.poll_unlogged();
+        self.log_polled(output.iter().count());
         output
     }
 
     pub fn drain(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.poll()).collect()
+        let outputs: Vec<Output> = std::iter::from_fn(|| self.poll_unlogged()).collect();
+        self.log_polled(outputs.len());
+        outputs
+    }
+
+    fn poll_unlogged(&mut self) -> Option<Output> {
+        let output = self.kernel.poll()?;
+        assert_eq!(Output::decode(&output.encode()), Some(output));
+        Some(output)
+    }
+
+    fn log_polled(&mut self, count: usize) {
+        if count > 0 {
+            let mut bytes = [0; 6];
+            let entry = Entry::Polled {
+                outputs: count as u32,
+            };
+            assert_eq!(entry.encode(&mut bytes), Some(6));
+            self.log.push(bytes.to_vec());
+        }
     }
 
     /// Everything that waits, which must be exactly this.

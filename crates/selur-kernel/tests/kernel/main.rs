@@ -6,6 +6,7 @@ mod forced_delete;
 mod guarantees;
 mod guest;
 mod limits;
+mod log;
 mod model;
 mod moves;
 mod one;
