@@ -98,6 +98,13 @@ fn honoured() -> Vec<Vector> {
             .inspect(value!({ "spec": { "network": "none", "pull": "missing", "restart": "no" } })),
     );
     vectors.push(
+        vector("a_spec_of_no_bytes_means_the_defaults")
+            .request("create", &[NGINX, "", ""], created("id"))
+            .inspect(
+                value!({ "name": null, "spec": { "network": "none", "pull": "missing", "restart": "no" } }),
+            ),
+    );
+    vectors.push(
         vector("a_spec_may_go_with_a_name")
             .send(
                 create_frame(NGINX, "web", value!({ "hostname": "web" })),
@@ -173,7 +180,6 @@ fn refused() -> Vec<Vector> {
         })
         .collect();
     let broken = [
-        ("empty", ""),
         ("a_word", "always"),
         ("cut_short", "{\"command\": ["),
         ("followed_by_more", "{} {}"),
