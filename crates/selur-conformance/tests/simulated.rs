@@ -27,12 +27,8 @@ impl Fixture for Memory {
         Program::image("fault.test/ignore-term:latest")
     }
 
-    fn writes(&self) -> Program {
-        self.exits(0)
-    }
-
-    fn missing_image(&self) -> String {
-        "fault.test/pull:image_not_found".into()
+    fn missing(&self) -> Program {
+        Program::image("fault.test/pull:image_not_found")
     }
 
     fn has_processes(&self) -> bool {

@@ -33,7 +33,10 @@ use std::time::Duration;
 /// How long a test may take before it counts as hanging.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
-/// A fresh backend, and images that behave in known ways.
+/// A fresh backend, and programs that behave in known ways.
+///
+/// Each program writes exactly one line to its standard output each time it is started, and nothing else. It writes
+/// it when it is ready for signals: tests wait for it, because a process that is stopped before is another case.
 pub trait Fixture: Send + Sync + Sized {
     /// Makes a backend of its own, with no containers.
     fn new() -> impl Future<Output = Self> + Send;
@@ -48,15 +51,10 @@ pub trait Fixture: Send + Sync + Sized {
     fn exits(&self, code: u8) -> Program;
 
     /// Runs, and is not ended by SIGTERM.
-    ///
-    /// It must ignore the signal from its first moment on, or the test that stops it at once is a race.
     fn ignores_term(&self) -> Program;
 
-    /// Writes at least one line to its standard output, then ends with code 0.
-    fn writes(&self) -> Program;
-
-    /// A reference of the grammar that names no image, and that is told so without delay.
-    fn missing_image(&self) -> String;
+    /// Names no image, which is told without delay.
+    fn missing(&self) -> Program;
 
     /// Whether inspect gives the process's id while it runs.
     fn has_processes(&self) -> bool;

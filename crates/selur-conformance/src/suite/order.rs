@@ -10,16 +10,20 @@ use std::collections::HashMap;
 
 /// All of them succeed in some order: no report contradicts another, and the last one is the truth.
 pub async fn concurrent_effects_on_one_container_are_ordered(fixture: &impl Fixture) {
-    let subject = Subject::created(fixture, fixture.runs()).await;
+    let mut program = fixture.runs();
+    // A process that is stopped before it is ready may ignore the signal.
+    program.spec.stop_timeout_ms = Some(100);
+    let subject = Subject::created(fixture, program).await;
     let effects = (0..8).map(|number| {
         let subject = subject.clone();
         let operation = if number % 2 == 0 { Operation::Start } else { STOP };
-        tokio::spawn(async move { subject.report(operation).await })
+        tokio::spawn(async move { subject.perform(operation).await })
     });
     let reports: Vec<Report> = join_all(effects)
         .await
         .into_iter()
-        .map(|report| report.expect("no effect panics"))
+        .map(|outcome| outcome.expect("no effect panics").expect("no effect fails"))
+        .map(|done| done.report.expect("each gives a report"))
         .collect();
     let mut told = HashMap::new();
     for report in &reports {

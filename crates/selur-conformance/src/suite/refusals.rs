@@ -1,7 +1,7 @@
 //! What a runtime refuses, and what it does not do twice.
 
 use super::subject::{DELETE, KILL, STOP, create};
-use super::{Fixture, Program, Subject};
+use super::{Fixture, Subject};
 use selur_protocol::Status;
 use selur_runtime::{Effect, Operation};
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,7 @@ pub async fn a_create_that_fails_leaves_nothing(fixture: &impl Fixture) {
     let subject = Subject::new(fixture);
     let effect = Effect {
         container: subject.id,
-        operation: create(Program::image(fixture.missing_image()), Some("fails")),
+        operation: create(fixture.missing(), Some("fails")),
     };
     let failure = runtime.perform(effect, CancellationToken::new()).await;
     assert_eq!(

@@ -1,9 +1,12 @@
 //! One container under test, with the effects as methods.
 
 use super::{Fixture, Program};
+use futures_util::StreamExt;
 use selur_protocol::abi::Report;
 use selur_protocol::{ContainerId, Signal, State, Status};
-use selur_runtime::{Done, Effect, Inspection, Observation, Operation, Runtime, RuntimeError};
+use selur_runtime::{
+    Done, Effect, Inspection, LogEntry, LogOptions, Observation, Operation, Runtime, RuntimeError,
+};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +44,7 @@ impl Subject {
     /// A container that was made and started.
     pub async fn started(fixture: &impl Fixture, program: Program) -> Subject {
         let subject = Subject::created(fixture, program).await;
-        subject.perform(Operation::Start).await.expect("start");
+        subject.report(Operation::Start).await;
         subject
     }
 
@@ -68,14 +71,26 @@ impl Subject {
         self.perform(create(program, name)).await
     }
 
-    /// Performs an effect that changes its life, and gives the report.
+    /// Performs an effect that changes its life, and gives the report. After a start the process is ready.
     pub async fn report(&self, operation: Operation) -> Report {
         let words = format!("{operation:?}");
+        let starts = operation == Operation::Start;
         let done = self
             .perform(operation)
             .await
             .unwrap_or_else(|error| panic!("{words}: {}", error.chain()));
-        done.report.unwrap_or_else(|| panic!("{words} gave no report"))
+        let report = done.report.unwrap_or_else(|| panic!("{words} gave no report"));
+        while starts && self.log().await.len() < report.generation as usize {
+            tokio::time::sleep(LOOK).await;
+        }
+        report
+    }
+
+    /// What it wrote so far.
+    pub async fn log(&self) -> Vec<LogEntry> {
+        let logs = self.runtime.logs(self.id, LogOptions::default()).await;
+        let entries = logs.expect("logs").map(|entry| entry.expect("an entry"));
+        entries.collect().await
     }
 
     /// Performs an effect that should fail, and gives the status.
