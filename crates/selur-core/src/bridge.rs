@@ -1,7 +1,7 @@
 //! The bridge itself: the three ways in. Typed and blocking, by frames, and asynchronous.
 
 use crate::driver::{self, Admitted};
-use crate::guest::GuestFacts;
+use crate::guest::{Broken, GuestFacts};
 use crate::options::{Backend, BridgeBuilder, CreateOptions, Deletion};
 use crate::shared::{Access, Shared};
 use crate::slot::Slot;
@@ -75,8 +75,12 @@ impl Bridge {
             Backend::Auto | Backend::Oci => open_oci(&builder)?,
         };
         let (guest, facts) = builder.guest.load()?;
-        let id = driver::random_id().map_err(|broken| Error::new(Status::InternalError, broken.0))?;
-        let shared = Shared::new(State::new(guest, id), runtime, facts);
+        let broken = |broken: Broken| Error::new(Status::InternalError, broken.0);
+        let id = driver::random_id().map_err(broken)?;
+        let mut state = State::new(guest, id);
+        // Now, so that slots of callers never leave requests by copy without one.
+        state.slots.resident(&mut state.guest).map_err(broken)?;
+        let shared = Shared::new(state, runtime, facts);
         Ok(Bridge {
             handle: Arc::new(Handle { shared }),
             deadline: builder.default_deadline,

@@ -265,7 +265,8 @@ impl State {
             self.guest.poll(&mut outputs)?;
             if outputs.is_empty() {
                 self.outputs = outputs;
-                return Ok(());
+                // A create took it; before anybody else reserves, there is room for it again.
+                return self.slots.resident(&mut self.guest).map(drop);
             }
             for output in &outputs {
                 self.take_output(output, &mut completed, work)?;

@@ -75,7 +75,7 @@ impl Slots {
         self.reserved.remove(&region.offset);
     }
 
-    /// The slot for frames that are copied; none if the arena has no room for it.
+    /// The slot for frames that are copied, reserved if need be; none if the arena has no room for it.
     pub(crate) fn resident(&mut self, guest: &mut Instance) -> Result<Option<Region>, Broken> {
         if self.resident.is_none() {
             self.resident = self.reserve(guest, RESIDENT_BYTES)?;

@@ -67,6 +67,48 @@ fn every_command_can_be_written_in_place() {
 }
 
 #[test]
+fn a_request_that_waits_gives_its_slot_back() {
+    let bridge = simulated();
+    bridge
+        .create_container(CreateOptions::new("nginx").name("web"))
+        .expect("created");
+    for request in [
+        frame(Command::InspectContainer, &["web"]),
+        frame(Command::CreateContainer, &["nginx"]),
+    ] {
+        for _ in 0..500 {
+            let submitted = written(&bridge, &request).submit().expect("submitted");
+            assert!(matches!(submitted, Submission::Pending(_)));
+            submitted.wait().into_result().expect("a success");
+        }
+    }
+    let first = bridge.reserve(MAX_FRAME_BYTES).expect("a slot");
+    let second = bridge.reserve(MAX_FRAME_BYTES).expect("a slot");
+    drop((first, second));
+}
+
+#[test]
+fn requests_by_copy_have_their_slot_when_the_arena_is_full() {
+    let bridge = simulated();
+    let mut hoarded = Vec::new();
+    let mut hoard = || {
+        while let Ok(slot) = bridge.reserve(256) {
+            hoarded.push(slot);
+        }
+    };
+    hoard();
+    bridge
+        .create_container(CreateOptions::new("nginx").name("web"))
+        .expect("created");
+    hoard();
+    bridge.start_container("web").expect("started");
+    bridge.create_container("nginx").expect("created");
+    hoard();
+    assert_eq!(bridge.list_containers().expect("listed").len(), 2);
+    assert!(hoarded.len() > 2_000);
+}
+
+#[test]
 fn a_long_list_comes_through_a_short_slot() {
     let bridge = simulated();
     for _ in 0..20 {
