@@ -35,12 +35,28 @@ pub(crate) fn detach() -> io::Result<Side> {
 }
 
 /// Gives every signal its default disposition: what the bridge's host ignores or blocks would pass through exec to the
-/// container's processes.
+/// container's processes. A broken pipe must not end the shim, whose peers may die before they are answered; the
+/// programs that it starts get that signal's default back from the standard library.
 fn reset_signals() {
+    // Zeros are SIG_DFL without flags and mask, in every layout of the kernel's structure. By the system call, because
+    // glibc refuses the two signals that it keeps for itself, which a host may nevertheless pass on.
+    let default = [0u64; 8];
+    const SET_BYTES: usize = 8;
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a disposition for every signal; those that cannot be set are refused without effect.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the structure is longer than the kernel reads, and no old one is asked for; SIGKILL and SIGSTOP are
+        // refused without effect.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                SET_BYTES,
+            )
+        };
     }
+    // SAFETY: SIG_IGN is a disposition for this signal.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initializes the set that it is given.
     unsafe { libc::sigemptyset(none.as_mut_ptr()) };

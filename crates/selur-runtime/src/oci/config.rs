@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Source: DESIGN, "Defaults".
@@ -24,6 +25,8 @@ pub(super) struct Config {
     pub(super) name: Option<String>,
     pub(super) image: String,
     pub(super) image_digest: String,
+    /// The image's layers, bottom first; the container's pin keeps them.
+    pub(super) layers: Vec<PathBuf>,
     pub(super) created_at: String,
     pub(super) spec: ContainerSpec,
     pub(super) labels: BTreeMap<String, String>,
@@ -67,6 +70,7 @@ impl Config {
             name,
             image,
             image_digest: content.manifest_digest.clone(),
+            layers: content.layers.clone(),
             created_at: Moment::now().to_rfc3339(),
             environment: environment(&spec, of_image, &hostname),
             working_directory: working_directory(&spec, of_image),

@@ -85,8 +85,15 @@ impl Site {
         if let Some(name) = &config.name {
             self.claim_name(name, id)?;
         }
-        self.store.pin(id, &content.manifest_digest)?;
-        write_home(&self.root.home(id), config).map_err(failed)?;
+        // Both wait for the disk.
+        std::thread::scope(|scope| {
+            let pin = scope.spawn(|| self.store.pin(id, &content.manifest_digest));
+            let written = write_home(&self.root.home(id), config).map_err(failed);
+            let pinned = pin
+                .join()
+                .unwrap_or_else(|_| Err(failure::internal("the image could not be kept")));
+            pinned.and(written)
+        })?;
         let life = Life::created(config.name.clone()).map_err(failed)?;
         life.write(&self.root, id, Durability::Disk).map_err(failed)?;
         Ok(life)

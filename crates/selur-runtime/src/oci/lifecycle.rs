@@ -48,14 +48,13 @@ pub(super) fn start(
         return Err(failure::cancelled());
     }
     let config = Config::read(&site.root.home(id))?.ok_or_else(|| failure::not_found(id))?;
-    let content = site.store.content(&config.image_digest)?;
     if config.spec.network == NetworkMode::Host {
         let resolvers = fs::read("/etc/resolv.conf").unwrap_or_default();
         fs::write(site.root.home(id).etc().join("resolv.conf"), resolvers)
             .map_err(|error| failure::io("cannot write the container's resolv.conf", error))?;
     }
     let errand = Errand::Start {
-        layers: content.layers.clone(),
+        layers: config.layers,
         user: config.user,
         restart: match config.spec.restart {
             RestartPolicy::No => RestartRule::Never,
@@ -63,8 +62,6 @@ pub(super) fn start(
         },
     };
     site.launcher.launch(&site.root, id, errand)?;
-    // The container's pin keeps the layers from here on, as it did before.
-    drop(content);
     Ok(told(&site.settle(id, &hold)?))
 }
 

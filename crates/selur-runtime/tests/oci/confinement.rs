@@ -130,7 +130,7 @@ async fn names_users_directories_and_variables_arrive_as_they_were_given() {
         environment: vec![format!("HOSTILE={hostile}"), "EMPTY=".into()],
         labels: [("user".into(), "@user@".into()), ("\n\"".into(), hostile.into())].into(),
         ..shell(
-            "id; hostname; pwd; grep gate-1 /etc/hosts; cat /etc/hostname; echo \"$HOSTILE|$EMPTY|$HOME\"",
+            "env | grep -c GOGC; id; hostname; pwd; grep gate-1 /etc/hosts; cat /etc/hostname; echo \"$HOSTILE|$EMPTY|$HOME\"",
         )
     };
     let labels = spec.labels.clone();
@@ -139,7 +139,7 @@ async fn names_users_directories_and_variables_arrive_as_they_were_given() {
     world.ended(id).await;
     let output = world.log(id, selur_runtime::OutputStream::Stdout).await;
     let expected = format!(
-        "uid=1000(web) gid=1001(web) groups=1001(web),1002(extra)\ngate-1\n/srv/not there yet\n\
+        "0\nuid=1000(web) gid=1001(web) groups=1001(web),1002(extra)\ngate-1\n/srv/not there yet\n\
          127.0.0.1\tlocalhost gate-1\ngate-1\n{hostile}||/home/web\n"
     );
     assert_eq!(output, expected);

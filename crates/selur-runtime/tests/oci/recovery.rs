@@ -8,7 +8,7 @@ use selur_runtime::{Observation, Operation, OutputStream, Runtime};
 use selur_shim::{Durability, Life, Process};
 use selur_testkit::wait_until;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 fn sigkill(pid: i32) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
@@ -30,18 +30,43 @@ async fn a_bridge_in_another_process() {
     std::future::pending::<()>().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_bridge_leaves_its_container_to_the_next() {
-    let world = World::new().await;
-    let id = world.create(shell(COUNTING)).await;
-    let mut bridge = Command::new(std::env::current_exe().unwrap())
+fn bridge_in_another_process(world: &World, id: ContainerId, how: &str) -> Child {
+    Command::new("/bin/sh")
+        .args(["-c", how])
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", "recovery::a_bridge_in_another_process", "--nocapture"])
         .env("SELUR_TEST_ROOT", world.root().path())
         .env("SELUR_TEST_ID", id.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_ignores_does_not_reach_the_container_and_loses_no_exit() {
+    let world = World::new().await;
+    let id = world
+        .create(command(&["/bin/grep", "SigIgn", "/proc/self/status"]))
+        .await;
+    let ignoring = "trap '' CHLD HUP PIPE TERM USR1; exec \"$0\" \"$@\"";
+    let mut bridge = bridge_in_another_process(&world, id, ignoring);
+    let lines = BufReader::new(bridge.stderr.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("started")));
+    assert_eq!(world.ended(id).await.exit_code, Some(0));
+    assert_eq!(
+        world.log(id, OutputStream::Stdout).await,
+        "SigIgn:\t0000000000000000\n"
+    );
+    bridge.kill().unwrap();
+    bridge.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_bridge_leaves_its_container_to_the_next() {
+    let world = World::new().await;
+    let id = world.create(shell(COUNTING)).await;
+    let mut bridge = bridge_in_another_process(&world, id, "exec \"$0\" \"$@\"");
     let lines = BufReader::new(bridge.stderr.take().unwrap()).lines();
     assert!(lines.map_while(Result::ok).any(|line| line.contains("started")));
     bridge.kill().unwrap();
