@@ -36,6 +36,7 @@ pub(super) fn delete(
         return Err(failure::wrong_state("delete", life.state));
     }
     site.end(id, force)?;
+    remove::cgroups(id);
     let removing = |error: io::Error| failure::io("cannot remove the container", error);
     fs::remove_file(site.root.state(id)).map_err(removing)?;
     let name = life.and_then(|life| life.name);

@@ -64,6 +64,7 @@ impl Site {
         if self.root.runc_state(id).exists() {
             let _ = self.launcher.launch(&self.root, id, Errand::Reap);
         }
+        remove::cgroups(id);
         let removed = remove::tree(self.root.home(id).path());
         let unpinned = self.store.unpin(id);
         let _ = fs::remove_file(self.root.alive(id));

@@ -119,3 +119,21 @@ async fn what_does_not_exist_is_not_found() {
     assert_eq!(error.status(), Status::ContainerNotFound);
     world.assert_gone(id);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cgroups_that_a_failed_start_left_go_with_the_container() {
+    let world = World::new().await;
+    let id = world.create(command(&["/bin/true"])).await;
+    let freezer = std::path::Path::new("/sys/fs/cgroup/freezer");
+    let hierarchy = if freezer.exists() {
+        freezer
+    } else {
+        std::path::Path::new("/sys/fs/cgroup")
+    };
+    std::fs::create_dir_all(hierarchy.join("selur").join(id.to_string())).unwrap();
+    world
+        .perform(id, Operation::Delete { force: false })
+        .await
+        .unwrap();
+    world.assert_gone(id);
+}
