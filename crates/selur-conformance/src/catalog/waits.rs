@@ -60,6 +60,14 @@ pub(super) fn vectors() -> Vec<Vector> {
             .submit("wait", "wait", &[ID])
             .request("delete", &[ID, "force"], done())
             .answer("wait", failure("container_not_found", &["deleted"])),
+        vector("a_wait_does_not_answer_between_restarts")
+            .about("The process has ended and is to be started again: the wait is still open when the container is deleted.")
+            .create("fault.test/restarting:9")
+            .submit("wait", "wait", &[ID])
+            .each(&["start"])
+            .inspect(value!({ "state": "restarting", "exit_code": 9 }))
+            .request("delete", &[ID, "force"], done())
+            .answer("wait", failure("container_not_found", &["deleted"])),
         vector("a_wait_can_be_cancelled")
             .create(NGINX)
             .each(&["start"])
