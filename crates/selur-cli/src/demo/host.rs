@@ -58,15 +58,15 @@ pub(super) struct Remains {
     pub(super) tables_read: usize,
     /// Mounts that name the state root: `pid: line of mountinfo`.
     pub(super) mounts: Vec<String>,
-    /// Processes whose command line names the state root, ours aside.
+    /// Processes whose command line names the container or the state root, ours aside.
     pub(super) processes: Vec<String>,
 }
 
-/// Looks for a state root in every process's mount table and command line.
+/// Looks for a state root, and for a container's id, in every process's mount table and command line.
 ///
 /// A container's overlay is mounted in its shim's private namespace, so the table of this process alone would always
 /// look clean.
-pub(super) fn remains(root: &Path) -> Remains {
+pub(super) fn remains(root: &Path, id: &str) -> Remains {
     let mut remains = Remains::default();
     let Some(root) = root.to_str() else { return remains };
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -83,7 +83,7 @@ pub(super) fn remains(root: &Path) -> Remains {
         remains.mounts.extend(mounts.map(|line| format!("{pid}: {line}")));
         let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        if pid != std::process::id() && command.contains(root) {
+        if pid != std::process::id() && (command.contains(root) || command.contains(id)) {
             remains.processes.push(format!("{pid}: {}", command.trim_end()));
         }
     }
@@ -112,8 +112,8 @@ mod tests {
 
     #[test]
     fn mounts_and_processes_that_name_the_root_are_found() {
-        assert!(!remains(Path::new("/proc")).mounts.is_empty());
-        let clean = remains(Path::new("/selur-no-such-root"));
+        assert!(!remains(Path::new("/proc"), "no id").mounts.is_empty());
+        let clean = remains(Path::new("/selur-no-such-root"), "no id");
         assert!(clean.mounts.is_empty() && clean.tables_read > 0, "{clean:?}");
     }
 }

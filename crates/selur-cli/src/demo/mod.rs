@@ -17,10 +17,15 @@ use crate::cli::{Demo, Global};
 use crate::failure::Failure;
 use crate::machine;
 use report::{Report, Telling};
+use rustix::fs::statfs;
 use selur_core::Status;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use story::Story;
+
+/// The type of an overlay. Source: linux/magic.h, OVERLAYFS_SUPER_MAGIC.
+const OVERLAY_TYPE: u64 = 0x794c_7630;
 
 /// Tells the story.
 ///
@@ -42,7 +47,7 @@ pub(crate) fn demo(demo: &Demo, global: &Global) -> Result<u8, Failure> {
     }
     let root = tempfile::Builder::new()
         .prefix("selur-demo-")
-        .tempdir()
+        .tempdir_in(folder())
         .map_err(|error| Failure::io("cannot make a state root for the demo", &error))?;
     let mut story = Story {
         global,
@@ -71,6 +76,18 @@ pub(crate) fn demo(demo: &Demo, global: &Global) -> Result<u8, Failure> {
     })?;
     story.telling.end(&story.report)?;
     Ok(0)
+}
+
+/// A folder for the state root. In a container of Docker's the usual one lies on an overlay, on which no other overlay
+/// can be written.
+fn folder() -> PathBuf {
+    let usual = std::env::temp_dir();
+    let candidates = [usual.clone(), "/var/tmp".into(), "/dev/shm".into()];
+    let is_overlay = |folder: &Path| statfs(folder).is_ok_and(|found| found.f_type as u64 == OVERLAY_TYPE);
+    candidates
+        .into_iter()
+        .find(|folder| folder.is_dir() && !is_overlay(folder))
+        .unwrap_or(usual)
 }
 
 fn refuse_if_missing() -> Result<(), Failure> {

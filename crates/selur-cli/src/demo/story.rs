@@ -91,7 +91,7 @@ impl Story<'_> {
         self.finish(&mut worker, &id)?;
         if let Some(pid) = inspection.pid.filter(|_| !self.is_simulated) {
             drop(worker);
-            self.show_remains(pid)?;
+            self.show_remains(pid, &id)?;
         }
         Ok(())
     }
@@ -319,12 +319,12 @@ impl Story<'_> {
         )
     }
 
-    fn show_remains(&mut self, pid: u32) -> Result<(), Failure> {
+    fn show_remains(&mut self, pid: u32, id: &str) -> Result<(), Failure> {
         self.telling.heading("What is left")?;
         let process = host::process(pid);
         let is_gone = if process.is_none() { "gone" } else { "still there" };
         self.telling.fact("process", &format!("/proc/{pid}: {is_gone}"))?;
-        let remains = host::remains(&self.root);
+        let remains = host::remains(&self.root, id);
         let text = format!("{} under {}, in the", remains.mounts.len(), self.root.display());
         self.telling.fact(
             "mounts",

@@ -6,14 +6,14 @@
 use crate::cli::{Format, Global, RuntimeChoice};
 use crate::failure::Failure;
 use crate::output;
-use crate::session::Session;
-use selur_core::{Deletion, LogOptions, Status};
+use crate::session::{Session, frame};
+use selur_core::{Command, Deletion, LogOptions, Status};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Worker {
     /// This program cannot be executed again.
     pub(super) fn process(root: &Path) -> Result<Worker, Failure> {
         let failed = |error: std::io::Error| Failure::io("cannot start the bridge's process", &error);
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let mut command = std::process::Command::new(std::env::current_exe().map_err(failed)?);
         command
             .arg("--root")
             .arg(root)
@@ -255,7 +255,10 @@ pub(crate) fn worker(global: &Global) -> Result<u8, Failure> {
             let message = format!("an order is malformed: {error}");
             Failure::new(Status::InvalidRequest, message, "Run `selur demo` instead.")
         })?;
-        output::json(&carry_out(&session, &order))?;
+        // A demo that was killed in the middle of a step reads no reply.
+        if output::json(&carry_out(&session, &order)).is_err() {
+            break;
+        }
     }
     // The demo died: what it made in its own state root is nobody's.
     for id in session.bridge().list_containers()? {
@@ -326,9 +329,13 @@ fn answer(session: &Session, order: &Order) -> Result<serde_json::Value, Failure
             ids.into()
         }
         Order::OpenWait { container } => {
-            let (bridge, container) = (bridge.clone(), container.clone());
-            // Its answer dies with this process: that is what the demo shows.
-            std::thread::spawn(move || drop(bridge.wait_container(&container)));
+            let ticket = bridge.submit(&frame(Command::WaitContainer, &[container])?)?;
+            if ticket.is_answered() {
+                let message = "the container ended before it was waited for";
+                return Err(Failure::new(Status::InternalError, message, "Try again."));
+            }
+            // Dropped it would be cancelled: it is to be open when this process dies.
+            std::mem::forget(ticket);
             serde_json::Value::Null
         }
         Order::Wait { container } => bridge.wait_container(container)?.into(),

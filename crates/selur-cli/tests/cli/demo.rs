@@ -1,6 +1,6 @@
 //! `selur demo` end to end, and that it leaves nothing.
 
-use crate::process::{Running, command};
+use crate::process::{Running, command, until};
 use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
@@ -155,6 +155,18 @@ fn a_demo_that_is_interrupted_leaves_nothing() {
     assert_ne!(ending.code, Some(0), "{ending:?}");
     assert!(is_empty(folder.path()));
     assert_eq!(traces(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_no_container() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(demo(folder.path(), &[]));
+    running.await_stdout("create ");
+    running.signal(Signal::KILL);
+    running.end();
+    until("its worker has removed the container", || {
+        traces(folder.path()).is_empty()
+    });
 }
 
 #[test]
