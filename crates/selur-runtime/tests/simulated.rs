@@ -1,6 +1,8 @@
 //! What is the simulated backend's own: its scripts, its virtual time, its store. The contract that it shares with the
 //! others is tested by selur-conformance.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 use futures_util::{FutureExt, StreamExt};
 use selur_protocol::{ContainerId, Signal, State, Status};
 use selur_runtime::{
