@@ -15,7 +15,7 @@ check:
 demo *arguments:
     scripts/demo {{ arguments }}
 
-# Run the tests alone: `just test -p selur-kernel`
+# Run the tests alone: `just test --test guarantees`
 test *arguments:
     cargo test --locked --workspace {{ arguments }}
 

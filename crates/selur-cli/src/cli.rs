@@ -129,7 +129,7 @@ pub(crate) enum Command {
     Rmi(Rmi),
     /// Take an image from an OCI image layout directory into the store
     Load(Load),
-    /// Describe this machine, the kernel guest and the state root
+    /// Describe this machine, the backend and the kernel guest
     Info,
     /// Print the versions
     Version,
