@@ -365,6 +365,8 @@ impl State {
             return Err(Broken(how));
         }
         self.drain(Some((effect, outcome.text)), work)?;
+        // An effect that was given up holds its ticket's place until now.
+        work.freed = true;
         work.idle |= self.effects.is_empty();
         Ok(())
     }

@@ -108,7 +108,7 @@ pub(crate) struct Work {
     pub(crate) list: bool,
     /// The soonest deadline has changed.
     pub(crate) timer: bool,
-    /// The kernel answered a ticket, so that a waiting request may get one.
+    /// The kernel answered a ticket or took a completion, so that a waiting request may get a ticket.
     pub(crate) freed: bool,
     /// No effect is in flight any more.
     pub(crate) idle: bool,

@@ -3,9 +3,11 @@
 mod support;
 
 use selur_core::{Command, CreateOptions, Deletion, Status};
+use selur_runtime::Operation;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
-use support::{PATIENCE, frame, simulated};
+use support::{PATIENCE, Scripted, frame, obey, over, simulated};
 
 #[test]
 fn a_thousand_containers_from_eight_threads_lose_no_answer() {
@@ -83,6 +85,39 @@ fn more_calls_than_tickets_are_all_answered() {
         );
     }
     assert_eq!(bridge.ping("still here").expect("answered"), "still here");
+}
+
+#[test]
+fn a_waiting_call_goes_on_when_what_was_given_up_has_ended() {
+    let (open, gate) = tokio::sync::watch::channel(false);
+    let bridge = over(Arc::new(Scripted::performing(move |effect, _| {
+        let mut gate = gate.clone();
+        Box::pin(async move {
+            if effect.operation == Operation::Inspect {
+                let _ = gate.wait_for(|is_open| *is_open).await;
+            }
+            Ok(obey(&effect))
+        })
+    })));
+    bridge
+        .create_container(CreateOptions::new("nginx").name("web"))
+        .expect("created");
+    let inspect = frame(Command::InspectContainer, &["web"]);
+    let given_up: Vec<_> = (0..4_096)
+        .map(|_| bridge.submit(&inspect).expect("submitted"))
+        .collect();
+    let mut waiting = bridge
+        .submit(&frame(Command::StartContainer, &["web"]))
+        .expect("submitted");
+    given_up.iter().for_each(selur_core::Ticket::cancel);
+    for inspect in given_up {
+        assert_eq!(inspect.wait().status(), Status::Cancelled);
+    }
+    // All are answered, but their effects run on and hold every ticket.
+    assert!(!waiting.is_answered());
+    open.send_replace(true);
+    let response = waiting.wait_for(PATIENCE).expect("an answer");
+    assert_eq!(response.status(), Status::Success);
 }
 
 #[test]
