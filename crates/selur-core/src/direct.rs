@@ -170,8 +170,10 @@ impl Iterator for LogReader {
         let (stream, closing) = (&mut self.stream, &self.closing);
         let next = std::pin::pin!(async {
             tokio::select! {
-                entry = stream.next() => entry,
+                // First: a stream must not be polled when the threads that drive it have ended.
+                biased;
                 () = closing.cancelled() => None,
+                entry = stream.next() => entry,
             }
         });
         block_on(next).map(|entry| entry.map_err(Error::from))

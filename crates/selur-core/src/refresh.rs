@@ -9,10 +9,11 @@ use crate::guest::Broken;
 use crate::shared::{Access, Shared};
 use crate::state::{State, Work};
 use crate::{Error, Response};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, abi};
 use selur_runtime::Observation;
 use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// How many deleted containers are remembered, so that what was seen of them before does not bring them back. What is
@@ -149,7 +150,7 @@ impl State {
             return Ok(None);
         }
         refresh.served = std::mem::take(&mut refresh.next);
-        let follows = !std::mem::replace(&mut refresh.is_following, true);
+        let follows = !refresh.is_following;
         // Before the first listing the kernel knows nothing.
         let known = match refresh.is_recovered {
             true => self.known()?,
@@ -181,14 +182,19 @@ impl State {
         for observation in &listed {
             let (Observation::Seen { id, .. } | Observation::Gone { id }) = observation;
             missing.remove(id);
-            self.observe(observation, work)?;
         }
         // An effect in flight tells by its completion what became of its container.
         for running in self.effects.values() {
             missing.remove(&running.container);
         }
+        // First, so that their names are free for those that have them now. They are not buried: a listing is made
+        // while others write, and what one leaves out the next may show.
         for id in missing {
-            self.observe(&Observation::Gone { id }, work)?;
+            let _refused = self.guest.observe(&abi::Observation::Gone { id })?;
+            self.drain(None, work)?;
+        }
+        for observation in &listed {
+            self.observe(observation, work)?;
         }
         for number in served {
             self.resubmit(number, work)?;
@@ -206,13 +212,15 @@ impl State {
 pub(crate) async fn list(shared: Arc<Shared>) {
     while let Ok(Some((known, follows))) = shared.with_guest(Access::Bridge, |state, _| state.begin_listing())
     {
-        if follows {
-            // Subscribed before the listing, so that nothing falls between the two.
-            let observations = shared.runtime.observations();
-            tokio::spawn(follow(shared.clone(), observations));
-        }
-        let runtime = shared.runtime.clone();
-        let listing = effect::guarded(runtime.name(), async { runtime.list().await });
+        let listing = effect::guarded(shared.runtime.name(), async {
+            if follows {
+                // Subscribed before the listing, so that nothing falls between the two.
+                let observations = shared.runtime.observations();
+                set_following(&shared, true);
+                tokio::spawn(follow(shared.clone(), observations));
+            }
+            shared.runtime.list().await
+        });
         let listed = tokio::select! {
             listed = listing => listed,
             () = shared.closing.cancelled() => return,
@@ -228,18 +236,27 @@ async fn follow(
     mut observations: futures_util::stream::BoxStream<'static, Observation>,
 ) {
     loop {
+        let next = AssertUnwindSafe(observations.next()).catch_unwind();
         let observation = tokio::select! {
-            observation = observations.next() => observation,
+            observation = next => observation,
             () = shared.closing.cancelled() => return,
         };
-        let Some(observation) = observation else {
-            return;
+        // It ended, or panicked: the next listing subscribes again.
+        let Ok(Some(observation)) = observation else {
+            return set_following(&shared, false);
         };
         let observed = shared.with_guest(Access::Bridge, |state, work| state.observe(&observation, work));
         if observed.is_err() {
             return;
         }
     }
+}
+
+fn set_following(shared: &Arc<Shared>, is_following: bool) {
+    let _ = shared.with_guest(Access::Bridge, |state, _| {
+        state.refresh.is_following = is_following;
+        Ok(())
+    });
 }
 
 /// Answers who waits for a listing, which the system gives no thread for.

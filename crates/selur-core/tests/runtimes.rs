@@ -2,12 +2,16 @@
 
 mod support;
 
-use selur_core::{Bridge, Command, CreateOptions, Deletion, Status};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use selur_core::{Bridge, Command, CreateOptions, Deletion, LogOptions, Runtime, Status};
 use selur_protocol::State;
-use selur_runtime::{Done, Observation, Operation, RuntimeError};
+use selur_runtime::{Done, Effect, Observation, Operation, RuntimeError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::Poll;
 use support::{PATIENCE, Scripted, frame, id, obey, over, report, until};
+use tokio_util::sync::CancellationToken;
 
 #[test]
 fn a_panic_in_the_runtime_is_an_internal_error_of_that_request() {
@@ -183,6 +187,31 @@ fn a_state_that_others_changed_is_looked_up_before_a_refusal() {
 }
 
 #[test]
+fn a_name_that_others_gave_to_another_container_is_found_at_once() {
+    let world = Arc::new(Mutex::new(vec![seen(1, "web", State::Running)]));
+    let (runtime, _) = shared(world.clone());
+    let bridge = over(runtime);
+    assert_eq!(bridge.list_containers().expect("listed"), [id(1)]);
+    world.lock().expect("the world")[0] = seen(2, "web", State::Stopped);
+    // Refused for the one that ran, which makes the bridge look again.
+    bridge
+        .delete_container("web", Deletion::Plain)
+        .expect("this one has ended");
+}
+
+#[test]
+fn a_container_that_one_listing_left_out_is_back_with_the_next() {
+    let world = Arc::new(Mutex::new(vec![seen(1, "web", State::Running)]));
+    let (runtime, _) = shared(world.clone());
+    let bridge = over(runtime);
+    assert_eq!(bridge.list_containers().expect("listed"), [id(1)]);
+    let left_out = std::mem::take(&mut *world.lock().expect("the world"));
+    assert!(bridge.list_containers().expect("listed").is_empty());
+    *world.lock().expect("the world") = left_out;
+    assert_eq!(bridge.list_containers().expect("listed"), [id(1)]);
+}
+
+#[test]
 fn what_this_bridge_deleted_is_not_brought_back_by_what_was_seen_before() {
     let world = Arc::new(Mutex::new(vec![seen(1, "web", State::Stopped)]));
     let (runtime, listings) = shared(world);
@@ -240,6 +269,70 @@ fn a_listing_that_fails_is_told_and_tried_again() {
         "the containers cannot be listed: the state folder is closed"
     );
     bridge.start_container("web").expect("it is listed now");
+}
+
+/// A runtime whose observations panic: the first time when they are asked for, the second when they come.
+struct Blind(Scripted, AtomicUsize);
+
+impl Runtime for Blind {
+    fn name(&self) -> &'static str {
+        "blind"
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn perform(&self, effect: Effect, abort: CancellationToken) -> BoxFuture<'_, Result<Done, RuntimeError>> {
+        self.0.perform(effect, abort)
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Observation>, RuntimeError>> {
+        self.0.list()
+    }
+
+    fn observations(&self) -> BoxStream<'static, Observation> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            0 => panic!("out of cheese"),
+            1 => Box::pin(futures_util::stream::poll_fn(|_| -> Poll<Option<Observation>> {
+                panic!("out of time")
+            })),
+            _ => self.0.observations(),
+        }
+    }
+}
+
+#[test]
+fn a_panic_of_the_observations_holds_nobody_up_and_they_are_asked_for_again() {
+    let runtime = Arc::new(Blind(Scripted::obedient(), AtomicUsize::new(0)));
+    let bridge = over(runtime.clone());
+    let list = frame(Command::ListContainers, &[]);
+    let mut first = bridge.submit(&list).expect("submitted");
+    let first = first.wait_for(PATIENCE).expect("an answer");
+    assert_eq!(first.status(), Status::InternalError);
+    let words = first.message().expect("a message");
+    assert!(
+        words.contains("the blind backend panicked: out of cheese"),
+        "{words}"
+    );
+    until("somebody follows", || {
+        bridge.list_containers().expect("listed");
+        !runtime.0.observers.lock().expect("observers").is_empty()
+    });
+}
+
+#[test]
+fn a_log_ends_when_the_bridge_is_closed() {
+    let bridge = support::simulated();
+    let id = bridge.create_container("nginx").expect("created").to_string();
+    bridge.start_container(&id).expect("started");
+    let logs = || bridge.logs(&id, LogOptions::default()).expect("a log");
+    let readers: Vec<_> = (0..64).map(|_| logs()).collect();
+    assert!(logs().next().is_some());
+    bridge.close();
+    for mut reader in readers {
+        assert!(reader.next().is_none());
+    }
 }
 
 #[test]
