@@ -38,7 +38,7 @@ pub struct CompletionQueue {
     content: Mutex<Content>,
     changed: Condvar,
     /// Invariant: made and written with `content` locked; its counter is above 0 exactly while there is something to
-    /// drain or the queue is closed.
+    /// drain or nothing more will come.
     readiness: OnceLock<OwnedFd>,
 }
 
@@ -48,6 +48,14 @@ struct Content {
     /// Requests whose answers will come here.
     expected: usize,
     closed: bool,
+}
+
+impl Content {
+    /// Whether there is something to drain, or nothing more will come. An answer may still be on its way when the bridge
+    /// is closed.
+    fn is_ready(&self) -> bool {
+        !self.completions.is_empty() || self.closed && self.expected == 0
+    }
 }
 
 impl CompletionQueue {
@@ -60,11 +68,11 @@ impl CompletionQueue {
     }
 
     /// Blocks until there is something to drain, at most so long. Says whether there is; also returns once the bridge
-    /// is closed, for then nothing more will come.
+    /// is closed and every answer was drained, for then nothing more will come.
     pub fn wait(&self, most: Option<Duration>) -> bool {
         let until = most.and_then(|most| Instant::now().checked_add(most));
         let mut content = self.lock();
-        while content.completions.is_empty() && !content.closed {
+        while !content.is_ready() {
             content = match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 None => self.changed.wait(content).unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => return false,
@@ -84,7 +92,7 @@ impl CompletionQueue {
         let mut content = self.lock();
         let count = most.min(content.completions.len());
         let drained: Vec<_> = content.completions.drain(..count).collect();
-        if count > 0 && content.completions.is_empty() && !content.closed {
+        if count > 0 && !content.is_ready() {
             self.set_ready(false);
         }
         drained
@@ -100,8 +108,8 @@ impl CompletionQueue {
         self.len() == 0
     }
 
-    /// A file descriptor that polls as readable while there is something to drain, and once the bridge is closed. It is
-    /// an eventfd of the bridge's own: wait for it, and neither read nor close it.
+    /// A file descriptor that polls as readable while there is something to drain, and once the bridge is closed and
+    /// every answer was drained. It is an eventfd of the bridge's own: wait for it, and neither read nor close it.
     ///
     /// # Errors
     /// `resource_exhausted`: the process has no file descriptor left.
@@ -110,7 +118,7 @@ impl CompletionQueue {
         if self.readiness.get().is_none() {
             let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
             let descriptor = eventfd(0, flags).map_err(no_eventfd)?;
-            if self.readiness.set(descriptor).is_ok() && (!content.completions.is_empty() || content.closed) {
+            if self.readiness.set(descriptor).is_ok() && content.is_ready() {
                 self.set_ready(true);
             }
         }
@@ -136,29 +144,33 @@ impl CompletionQueue {
     /// Gives up the room, for a request that was refused.
     pub(crate) fn unexpect(&self) {
         let mut content = self.lock();
+        let was_ready = content.is_ready();
         content.expected = content.expected.saturating_sub(1);
+        self.wake(content, was_ready);
     }
 
     /// Adds an answer that was expected.
     pub(crate) fn push(&self, ticket: u64, response: Response) {
         let mut content = self.lock();
+        let was_ready = content.is_ready();
         content.expected = content.expected.saturating_sub(1);
-        let was_ready = !content.completions.is_empty() || content.closed;
         content.completions.push_back(Completion { ticket, response });
-        if !was_ready {
-            self.set_ready(true);
-        }
-        drop(content);
-        self.changed.notify_all();
+        self.wake(content, was_ready);
     }
 
-    /// Wakes everyone who waits: nothing more will come.
+    /// Wakes everyone who waits: nothing more will come but what is on its way.
     pub(crate) fn close(&self) {
         let mut content = self.lock();
-        if !content.closed && content.completions.is_empty() {
+        let was_ready = content.is_ready();
+        content.closed = true;
+        self.wake(content, was_ready);
+    }
+
+    /// Tells everyone who waits what has changed.
+    fn wake(&self, content: MutexGuard<'_, Content>, was_ready: bool) {
+        if content.is_ready() && !was_ready {
             self.set_ready(true);
         }
-        content.closed = true;
         drop(content);
         self.changed.notify_all();
     }

@@ -181,14 +181,18 @@ impl Cell {
     }
 
     fn poll(&self, waker: &Waker) -> Poll<Response> {
+        // Cloning a waker, and dropping the one before, runs the executor's code: never with the lock held.
+        let waker = waker.clone();
         let mut content = self.lock();
-        match std::mem::replace(&mut *content, Content::Taken) {
+        let before = match &*content {
+            Content::Awaited(_) => std::mem::replace(&mut *content, Content::Awaited(Some(waker))),
+            Content::Filled(_) | Content::Taken => std::mem::replace(&mut *content, Content::Taken),
+        };
+        drop(content);
+        match before {
+            Content::Awaited(_) => Poll::Pending,
             Content::Filled(response) => Poll::Ready(response),
             Content::Taken => Poll::Ready(taken()),
-            Content::Awaited(_) => {
-                *content = Content::Awaited(Some(waker.clone()));
-                Poll::Pending
-            }
         }
     }
 

@@ -4,13 +4,24 @@ mod support;
 
 use futures_util::FutureExt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use selur_core::{Bridge, Command, CreateOptions, Deletion, Status};
+use selur_core::{Bridge, Command, CompletionQueue, CreateOptions, Deletion, Status};
 use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 use support::{PATIENCE, frame, simulated};
 
 fn create(image: &str, name: &str) -> Vec<u8> {
     frame(Command::CreateContainer, &[image, name])
+}
+
+fn is_readable(queue: &CompletionQueue, patience: Duration) -> bool {
+    let descriptor = queue.fd().expect("a descriptor");
+    let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
+    let patience = Timespec::try_from(patience).expect("a timeout");
+    poll(&mut polled, Some(&patience)).expect("polled") == 1
 }
 
 /// Whether nothing of a container is left, once what undoes it is through.
@@ -194,12 +205,7 @@ fn a_request_to_the_queue_is_cancelled_by_its_number() {
 fn the_queues_descriptor_is_readable_while_there_is_something_to_drain() {
     let bridge = simulated();
     let queue = bridge.completions();
-    let readable = |patience: Duration| {
-        let descriptor = queue.fd().expect("a descriptor");
-        let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
-        let patience = Timespec::try_from(patience).expect("a timeout");
-        poll(&mut polled, Some(&patience)).expect("polled") == 1
-    };
+    let readable = |patience| is_readable(queue, patience);
     assert!(!readable(Duration::ZERO));
     for _ in 0..2 {
         bridge.submit_to_queue(&create("nginx", "")).expect("submitted");
@@ -226,6 +232,79 @@ fn the_queue_refuses_what_nobody_drains() {
     assert_eq!(error.status(), Status::ResourceExhausted);
     assert_eq!(bridge.completions().drain(1).len(), 1);
     bridge.submit_to_queue(&ping).expect("submitted");
+}
+
+#[test]
+fn the_queue_is_not_over_before_the_last_answer_is_in_it() {
+    /// Holds up the thread that hands answers out.
+    struct Slow(Mutex<mpsc::Receiver<()>>, mpsc::Sender<()>);
+    impl Wake for Slow {
+        fn wake(self: Arc<Self>) {
+            let _ = self.1.send(());
+            let _ = self.0.lock().expect("the gate").recv_timeout(PATIENCE);
+        }
+    }
+    let bridge = simulated();
+    let id = bridge.create_container("nginx").expect("created").to_string();
+    bridge.start_container(&id).expect("started");
+    let wait = frame(Command::WaitContainer, &[&id]);
+    // Both are answered by the same stop, the slow one first.
+    let mut slow = bridge.submit(&wait).expect("submitted");
+    bridge.submit_to_queue(&wait).expect("submitted");
+    let (open, gate) = mpsc::channel();
+    let (woken, is_woken) = mpsc::channel();
+    let waker = Arc::new(Slow(Mutex::new(gate), woken)).into();
+    let mut context = Context::from_waker(&waker);
+    assert!(Pin::new(&mut slow).poll(&mut context).is_pending());
+    let stop = bridge
+        .submit(&frame(Command::StopContainer, &[&id]))
+        .expect("submitted");
+    is_woken.recv_timeout(PATIENCE).expect("woken");
+    bridge.close();
+    let queue = bridge.completions();
+    assert!(!is_readable(queue, Duration::ZERO), "an answer is on its way");
+    open.send(()).expect("somebody waits");
+    assert!(queue.wait(Some(PATIENCE)), "the answer");
+    assert!(is_readable(queue, Duration::ZERO));
+    assert_eq!(queue.drain(2).len(), 1);
+    assert!(is_readable(queue, Duration::ZERO), "nothing more will come");
+    assert!(!queue.wait(None), "nothing more will come");
+    assert_eq!(stop.wait().status(), Status::Success);
+}
+
+#[test]
+fn a_waker_that_is_replaced_may_use_the_bridge_as_it_is_dropped() {
+    struct Canceller(Bridge, u64);
+    impl Wake for Canceller {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Canceller {
+        fn drop(&mut self) {
+            self.0.cancel(self.1);
+        }
+    }
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let bridge = simulated();
+        let mut ticket = bridge
+            .submit(&create("fault.test/hang:create", ""))
+            .expect("submitted");
+        let waker = Arc::new(Canceller(bridge.clone(), ticket.id())).into();
+        assert!(
+            Pin::new(&mut ticket)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(waker);
+        assert!(
+            Pin::new(&mut ticket)
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        sender.send(ticket.wait().status()).expect("somebody listens");
+    });
+    let status = receiver.recv_timeout(PATIENCE).expect("no deadlock");
+    assert_eq!(status, Status::Cancelled);
 }
 
 #[test]
