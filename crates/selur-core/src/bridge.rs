@@ -396,11 +396,21 @@ impl Bridge {
 
     fn admit(&self, frame: &[u8], sink: &mut dyn FnMut() -> Sink) -> Result<(u64, Admitted), Error> {
         let deadline = self.deadline.and_then(|most| Instant::now().checked_add(most));
-        self.shared().with_guest(Access::Caller, |state, work| {
+        let mut opened = None;
+        let admitted = self.shared().with_guest(Access::Caller, |state, work| {
             let number = state.number();
-            let admitted = state.admit(number, frame, deadline, sink, work)?;
+            let mut sink = || {
+                opened = Some(number);
+                sink()
+            };
+            let admitted = state.admit(number, frame, deadline, &mut sink, work)?;
             Ok((number, admitted))
-        })
+        });
+        match (admitted, opened) {
+            // The guest broke when it had taken the request, which was then answered as every open one.
+            (Err(_), Some(number)) => Ok((number, Admitted::Open)),
+            (admitted, _) => admitted,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::threads::{self, Threads};
 use crate::{Error, deadline, refresh};
 use selur_protocol::abi::CancelCause;
 use selur_runtime::Runtime;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -235,10 +235,13 @@ impl Shared {
     /// Reads something with the lock held, whatever the phase; nothing if the guest is broken.
     pub(crate) fn reading<R>(&self, read: impl FnOnce(&State) -> Option<R>) -> Option<R> {
         let state = self.lock();
-        match state.poison {
-            None => read(&state),
-            Some(_) => None,
+        if state.poison.is_some() {
+            return None;
         }
+        // A reader that panics changed nothing: it must not break the bridge for others.
+        let result = catch_unwind(AssertUnwindSafe(|| read(&state)));
+        drop(state);
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -228,7 +228,10 @@ impl SlotResponse {
             Content::Copied(response) => response.clone(),
             Content::Here { .. } => match self.with(<[u8]>::to_vec) {
                 Some(data) => Response::success(data),
-                None => Response::from(Error::closed()),
+                None => Response::failure(
+                    Status::InternalError,
+                    "the guest broke before its answer was read: build another bridge",
+                ),
             },
         }
     }

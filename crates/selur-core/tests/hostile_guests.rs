@@ -3,7 +3,7 @@
 //!
 //! Each `.wat` file in `guests/` replaces parts of `guests/skeleton.wat`; the table below says what is asked of it.
 
-use selur_core::{Backend, Bridge, Error, Guest, Status};
+use selur_core::{Backend, Bridge, Error, Guest, Status, Submission};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -175,6 +175,11 @@ const GUESTS: &[(&str, Ask, &str)] = &[
     ),
     ("endless_outputs", Start, "its outputs never end"),
     (
+        "garbage_for_the_second",
+        Start,
+        "its poll gave bytes that are no output",
+    ),
+    (
         "refuses_completion",
         Start,
         "it refused the completion of its effect 7",
@@ -290,6 +295,31 @@ fn a_ticket_that_is_never_answered_ends_with_the_bridge() {
     );
 }
 
+#[test]
+fn a_request_that_breaks_the_guest_as_it_is_taken_is_answered_once() {
+    let bridge = load(&guest("garbage_for_the_second")).expect("it loads");
+    bridge.call(START).expect("answered");
+    let ticket = bridge.submit_to_queue(START).expect("it was taken");
+    let completions = bridge.completions().drain(10);
+    assert_eq!(completions.len(), 1);
+    assert_eq!(completions[0].ticket, ticket);
+    assert_eq!(completions[0].response.status(), Status::InternalError);
+}
+
+#[test]
+fn an_answer_in_the_memory_of_a_guest_that_broke_since_is_an_internal_error() {
+    let bridge = load(&guest("refuses_release")).expect("it loads");
+    let mut slot = bridge.reserve(PING.len()).expect("a slot");
+    slot.write_at(0, PING).expect("written");
+    let Submission::Ready(answer) = slot.submit().expect("submitted") else {
+        panic!("this guest answers at once");
+    };
+    assert_eq!(answer.status(), Status::Success);
+    drop(bridge.reserve(64).expect("a slot"));
+    assert_eq!(answer.with(<[u8]>::len), None);
+    assert_eq!(answer.to_response().status(), Status::InternalError);
+}
+
 /// What a hostile guest answered although it should not, or the error.
 fn provoke(guest: &Guest, ask: Ask) -> Result<String, Error> {
     let bridge = load(guest)?;
@@ -304,7 +334,8 @@ fn provoke(guest: &Guest, ask: Ask) -> Result<String, Error> {
             };
             // What was answered before the guest broke was answered rightly; what comes then is not.
             first.into_result()?;
-            bridge.call(PING).map(|response| format!("{response:?}"))
+            let second = bridge.call(PING)?;
+            second.into_result().map(|data| format!("{data:?}"))
         }
         StartInVain => {
             let hasty = bridge.with_deadline(Some(Duration::from_millis(200)));

@@ -211,3 +211,18 @@ fn slots_and_answers_outlive_the_bridge() {
     let error = slot.submit().expect_err("the bridge is closed");
     assert_eq!(error.status(), Status::InvalidRequest);
 }
+
+#[test]
+fn a_reader_that_panics_breaks_nothing_for_others() {
+    let bridge = simulated();
+    let Submission::Ready(answer) = written(&bridge, &frame(Command::Ping, &["hi"]))
+        .submit()
+        .expect("submitted")
+    else {
+        panic!("a ping waits for nothing");
+    };
+    let read = std::panic::AssertUnwindSafe(|| answer.with(|_| panic!("out of cheese")));
+    std::panic::catch_unwind(read).expect_err("the reader's panic is the caller's");
+    assert_eq!(bridge.ping("still here").expect("answered"), "still here");
+    assert_eq!(answer.to_response().data(), b"hi");
+}
