@@ -4,6 +4,7 @@ use crate::{Failure, FailureKind, Home};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 /// Stands in the bundle's template where the user belongs. As it begins and ends with a quote, no text within the
@@ -37,26 +38,30 @@ pub(crate) fn write_bundle_config(home: &Home, user: &str) -> Result<(), Failure
 }
 
 /// Reads a file as the container would see it; empty if there is none. Symbolic links stay within the root.
+///
+/// What is no regular file is never opened: an image or a container with `CAP_MKNOD` may have a device there, and this
+/// process is outside of the container's device rules. To open some devices, a watchdog or a tape, is to use them.
 fn read_in_root(root: &Path, path: &str) -> Result<String, Failure> {
     let failed =
         |error: io::Error| Failure::while_doing(format_args!("cannot read the container's /{path}"), error);
     let root = File::open(root).map_err(failed)?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = match openat2(&root, path, flags, Mode::empty(), resolve) {
-        Ok(file) => File::from(file),
+    let found = match openat2(&root, path, flags, Mode::empty(), resolve) {
+        Ok(found) => File::from(found),
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
             return Ok(String::new());
         }
         Err(error) => return Err(failed(error.into())),
     };
-    let metadata = file.metadata().map_err(failed)?;
+    let metadata = found.metadata().map_err(failed)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Err(Failure::new(
             FailureKind::NoSuchUser,
             format!("the container's /{path} is no file of at most {MAX_FILE_BYTES} bytes"),
         ));
     }
+    let file = File::open(format!("/proc/self/fd/{}", found.as_raw_fd())).map_err(failed)?;
     let mut content = Vec::new();
     file.take(MAX_FILE_BYTES)
         .read_to_end(&mut content)
@@ -181,5 +186,15 @@ mod tests {
         fs::write(root.join("secret"), "mine").unwrap();
         assert_eq!(read_in_root(&root, "etc/passwd").unwrap(), "mine");
         assert_eq!(read_in_root(&root, "etc/group").unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_without_being_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("etc")).unwrap();
+        // A socket cannot be opened at all: any attempt fails in another way.
+        let _socket = std::os::unix::net::UnixListener::bind(directory.path().join("etc/passwd")).unwrap();
+        let failure = read_in_root(directory.path(), "etc/passwd").unwrap_err();
+        assert_eq!(failure.kind, FailureKind::NoSuchUser, "{failure:?}");
     }
 }
