@@ -2,13 +2,15 @@
 
 use crate::control::MAX_REQUEST_BYTES;
 use crate::{Command, ControlRequest, ControlResponse, Failure, FailureKind, Home, PROTOCOL_VERSION};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
-/// So many connections at once; one more takes the place of the oldest that has not sent its request.
+/// So many connections at once; one more takes the place of the oldest that has not sent its request, or whose peer is
+/// gone.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a peer has for its request.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -110,7 +112,8 @@ impl Server {
                 continue;
             }
             if self.connections.len() >= MAX_CONNECTIONS {
-                let Some(oldest) = self.connections.iter().position(|connection| !connection.asked) else {
+                let is_idle = |connection: &Connection| !connection.asked || connection.is_gone();
+                let Some(oldest) = self.connections.iter().position(is_idle) else {
                     continue;
                 };
                 self.connections.remove(oldest);
@@ -128,6 +131,17 @@ impl Server {
 }
 
 impl Connection {
+    /// Whether the peer has hung up: one that waited for a stop may have lost its patience.
+    fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::empty())];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // A hang-up is told unasked.
+        poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
+    }
+
     /// Reads what is there. True when the request is complete.
     fn read(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 512];
@@ -252,5 +266,30 @@ mod tests {
         assert_eq!(server.requests(), []);
         assert!(server.connections.is_empty());
         drop(hanging);
+    }
+
+    #[test]
+    fn peers_that_lost_their_patience_make_room() {
+        let (_directory, home, mut server) = server();
+        let ask = |server: &mut Server, command: Command| {
+            let mut peer = connect(&home);
+            let version = PROTOCOL_VERSION;
+            let request = ControlRequest { version, command };
+            peer.write_all(&request.to_line()).unwrap();
+            (peer, server.requests())
+        };
+        let stop = Command::Stop {
+            signal: 15,
+            timeout_ms: u32::MAX,
+        };
+        let mut waiting: Vec<_> = (0..MAX_CONNECTIONS)
+            .map(|_| ask(&mut server, stop.clone()).0)
+            .collect();
+        let kill = Command::Kill { signal: 9 };
+        // Those who still wait keep their places.
+        assert_eq!(ask(&mut server, kill.clone()).1, []);
+        drop(waiting.remove(7));
+        assert_eq!(ask(&mut server, kill).1.len(), 1);
+        assert_eq!(server.connections.len(), MAX_CONNECTIONS);
     }
 }
