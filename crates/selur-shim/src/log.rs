@@ -91,7 +91,7 @@ impl Writer {
         fs::create_dir_all(&directory)?;
         let number = file_numbers(&directory)?.last().copied().unwrap_or(1);
         let path = file_path(&directory, number);
-        let bytes = whole_records(&path)?;
+        let bytes = whole_bytes(&path)?;
         let file = File::options().create(true).append(true).open(&path)?;
         file.set_len(bytes)?;
         Ok(Writer {
@@ -127,11 +127,19 @@ impl Writer {
         };
         match file.write_all(&self.buffer) {
             Ok(()) => self.bytes += self.buffer.len() as u64,
-            // Half a record may stand there now; readers must find whole ones.
-            Err(_) => {
-                let _ = file.set_len(self.bytes);
-            }
+            Err(_) => self.cut_off_half(),
         }
+    }
+
+    /// After a write that failed in the middle: half a record may stand at the end of the file. The whole ones before it
+    /// stay, for a reader may have read them already.
+    fn cut_off_half(&mut self) {
+        let Some(file) = &self.file else { return };
+        let bytes = file.metadata().map_or(self.bytes, |found| found.len());
+        let written = usize::try_from(bytes.saturating_sub(self.bytes)).unwrap_or(0);
+        let written = self.buffer.get(..written).unwrap_or_default();
+        self.bytes += whole_records(written) as u64;
+        let _ = file.set_len(self.bytes);
     }
 
     fn rotate(&mut self) {
@@ -149,20 +157,24 @@ impl Writer {
 }
 
 /// How many bytes of a file are whole records.
-fn whole_records(path: &Path) -> io::Result<u64> {
-    let content = match fs::read(path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    let mut rest = content.as_slice();
+fn whole_bytes(path: &Path) -> io::Result<u64> {
+    match fs::read(path) {
+        Ok(content) => Ok(whole_records(&content) as u64),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// How many of these bytes are whole records.
+fn whole_records(content: &[u8]) -> usize {
+    let mut rest = content;
     while let Some((header, after)) = rest.split_first_chunk()
         && let Some(header) = Header::decode(header)
         && let Some(next) = after.get(header.bytes as usize..)
     {
         rest = next;
     }
-    Ok((content.len() - rest.len()) as u64)
+    content.len() - rest.len()
 }
 
 #[cfg(test)]
@@ -196,6 +208,23 @@ mod tests {
             let bytes = fs::metadata(file_path(directory.path(), number)).unwrap().len();
             assert!(bytes <= MAX_FILE_BYTES + (MAX_RECORD_BYTES + HEADER_BYTES) as u64);
         }
+    }
+
+    #[test]
+    fn of_a_write_that_failed_in_the_middle_the_whole_records_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(directory.path().to_owned()).unwrap();
+        writer.write(1, 5, b"one\n");
+        let before = writer.bytes;
+        writer.write(1, 5, b"two\nthree\n");
+        // As if the disk had been full within the last record.
+        let file = writer.file.as_ref().unwrap();
+        file.set_len(writer.bytes - 2).unwrap();
+        writer.bytes = before;
+        writer.cut_off_half();
+        assert_eq!(writer.bytes, before + HEADER_BYTES as u64 + 4);
+        let length = fs::metadata(file_path(directory.path(), 1)).unwrap().len();
+        assert_eq!(length, writer.bytes);
     }
 
     #[test]
