@@ -54,6 +54,11 @@ impl Root {
         self.states().join(id.to_string())
     }
 
+    /// Where a container's life is written before it takes its place. A writer that dies in between leaves it.
+    pub fn state_draft(&self, id: ContainerId) -> PathBuf {
+        self.states().join(format!(".{id}"))
+    }
+
     /// The directory of the lock files.
     pub fn locks(&self) -> PathBuf {
         self.0.join("locks")

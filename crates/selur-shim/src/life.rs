@@ -107,9 +107,12 @@ impl Life {
     /// The file system's.
     pub fn write(&self, root: &Root, id: ContainerId, durability: Durability) -> io::Result<()> {
         let text = serde_json::to_vec(self)?;
-        let temporary = root.states().join(format!(".{id}"));
-        write_file(&temporary, &text, durability)?;
-        fs::rename(&temporary, root.state(id))?;
+        let draft = root.state_draft(id);
+        let written = write_file(&draft, &text, durability).and_then(|()| fs::rename(&draft, root.state(id)));
+        if written.is_err() {
+            let _ = fs::remove_file(&draft);
+        }
+        written?;
         match durability {
             Durability::Disk => File::open(root.states())?.sync_all(),
             Durability::Boot => Ok(()),

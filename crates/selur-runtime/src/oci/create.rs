@@ -1,7 +1,7 @@
 //! Makes a container: files only, no process. It exists when its life is written, which is the last step.
 
 use super::config::Config;
-use super::{Site, block, bundle, failure};
+use super::{Site, block, failure};
 use crate::store::ImageContent;
 use crate::{ContainerSpec, Done, RuntimeError};
 use selur_protocol::{ContainerId, Status};
@@ -95,8 +95,14 @@ impl Site {
             pinned.and(written)
         })?;
         let life = Life::created(config.name.clone()).map_err(failed)?;
-        life.write(&self.root, id, Durability::Disk).map_err(failed)?;
-        Ok(life)
+        match life.write(&self.root, id, Durability::Disk) {
+            Ok(()) => Ok(life),
+            Err(error) => {
+                // It may stand there already, but not on the disk.
+                let _ = fs::remove_file(self.root.state(id));
+                Err(failed(error))
+            }
+        }
     }
 }
 
@@ -127,7 +133,6 @@ fn write_home(home: &Home, config: &Config) -> io::Result<()> {
         fs::write(&path, content)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o644))?;
     }
-    fs::write(home.bundle_template(), bundle::template(config, home))?;
     let mut file = File::create(home.config())?;
     file.write_all(&serde_json::to_vec(config)?)?;
     file.sync_data()

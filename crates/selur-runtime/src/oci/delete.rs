@@ -39,6 +39,7 @@ pub(super) fn delete(
     remove::cgroups(id);
     let removing = |error: io::Error| failure::io("cannot remove the container", error);
     fs::remove_file(site.root.state(id)).map_err(removing)?;
+    let _ = fs::remove_file(site.root.state_draft(id));
     let name = life.and_then(|life| life.name);
     if let Some(name) = name {
         site.release_name(&name, id)?;

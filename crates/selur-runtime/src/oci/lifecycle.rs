@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::control::{self, Answer};
 use super::hold::{Hold, Patience};
-use super::{Site, block, failure};
+use super::{Site, block, bundle, failure};
 use crate::{Done, NetworkMode, RestartPolicy, RuntimeError};
 use selur_protocol::{ContainerId, Signal, State};
 use selur_shim::{Command, Errand, Life, RestartRule};
@@ -47,10 +47,14 @@ pub(super) fn start(
     if abort.is_cancelled() {
         return Err(failure::cancelled());
     }
-    let config = Config::read(&site.root.home(id))?.ok_or_else(|| failure::not_found(id))?;
+    let home = site.root.home(id);
+    let config = Config::read(&home)?.ok_or_else(|| failure::not_found(id))?;
+    // Here, not when the container is made: a power failure after that could leave it empty.
+    fs::write(home.bundle_template(), bundle::template(&config, &home))
+        .map_err(|error| failure::io("cannot write the container's bundle", error))?;
     if config.spec.network == NetworkMode::Host {
         let resolvers = fs::read("/etc/resolv.conf").unwrap_or_default();
-        fs::write(site.root.home(id).etc().join("resolv.conf"), resolvers)
+        fs::write(home.etc().join("resolv.conf"), resolvers)
             .map_err(|error| failure::io("cannot write the container's resolv.conf", error))?;
     }
     let errand = Errand::Start {

@@ -67,6 +67,7 @@ impl Site {
         remove::cgroups(id);
         let removed = remove::tree(self.root.home(id).path());
         let unpinned = self.store.unpin(id);
+        let _ = fs::remove_file(self.root.state_draft(id));
         let _ = fs::remove_file(self.root.alive(id));
         if removed.is_ok() && unpinned.is_ok() {
             self.release_gone(id, hold);

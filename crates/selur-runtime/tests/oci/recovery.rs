@@ -234,3 +234,27 @@ async fn a_life_that_a_power_failure_emptied_is_an_end_that_nobody_saw() {
         .unwrap();
     world.assert_gone(id);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_whose_writer_died_in_the_middle_goes_with_its_container() {
+    let world = World::new().await;
+    let whole = world.create(shell("true")).await;
+    let half_made = new_id();
+    std::fs::create_dir(world.root().home(half_made).path()).unwrap();
+    for id in [whole, half_made] {
+        std::fs::write(world.root().states().join(format!(".{id}")), "{").unwrap();
+    }
+    world.delete(whole).await;
+    world.assert_gone(whole);
+    drop(open(world.root().path()).unwrap());
+    world.assert_gone(half_made);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_that_a_power_failure_emptied_is_made_anew() {
+    let world = World::new().await;
+    let id = world.create(shell("exit 7")).await;
+    std::fs::write(world.root().home(id).bundle_template(), "").unwrap();
+    world.perform(id, Operation::Start).await.unwrap();
+    assert_eq!(world.ended(id).await.exit_code, Some(7));
+}
