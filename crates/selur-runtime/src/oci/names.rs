@@ -50,7 +50,10 @@ impl Site {
         // Removals are under one lock: else a process could remove the claim of another that freed the name first.
         let _lock = self.lock_names(name)?;
         let Some(id) = self.owner(name)? else {
-            return Ok(true);
+            return match fs::remove_file(self.root.name(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(name, error)),
+                _ => Ok(true),
+            };
         };
         if self.root.state(id).exists() {
             return Ok(false);
@@ -74,11 +77,18 @@ impl Site {
         names.filter(|name| !name.starts_with('.')).collect()
     }
 
-    /// Whose name it is. A link that is no id belongs to nobody, and nobody makes one.
+    /// Whose name it is. What is no link to an id belongs to nobody: a damaged disk made it.
     fn owner(&self, name: &str) -> Result<Option<ContainerId>, RuntimeError> {
         match fs::read_link(self.root.name(name)) {
             Ok(target) => Ok(target.to_str().and_then(ContainerId::parse)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(failed(name, error)),
         }
     }

@@ -56,3 +56,16 @@ async fn a_name_of_a_container_that_was_never_finished_is_free() {
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_a_damaged_disk_gives_to_nobody_is_free() {
+    let world = World::new().await;
+    std::os::unix::fs::symlink("no id", world.root().name("web")).unwrap();
+    std::fs::write(world.root().name("file"), "").unwrap();
+    for name in ["web", "file"] {
+        world
+            .perform(new_id(), creation(Some(name), shell("true")))
+            .await
+            .unwrap();
+    }
+}
