@@ -14,6 +14,15 @@ pub(super) static PROFILE: LazyLock<Value> = LazyLock::new(|| {
 /// Where it is from and under which licence: seccomp/README.md.
 const SOURCE: &str = include_str!("seccomp/default.json");
 
+/// What later releases of Docker no longer allow: what a ring does is hidden from the profile.
+///
+/// Source: moby 25.0, "seccomp: block io_uring_* syscalls in default profile".
+const WITHDRAWN: [&str; 3] = ["io_uring_enter", "io_uring_register", "io_uring_setup"];
+/// The address family of sockets to the hypervisor and to other virtual machines, past every network namespace.
+///
+/// Source: linux/socket.h; moby 23.0, "seccomp: block socket calls to AF_VSOCK in default profile".
+const AF_VSOCK: u32 = 40;
+
 /// A kernel's version: 6.1.
 type Version = (u32, u32);
 
@@ -86,7 +95,25 @@ fn convert(source: &str, arch: &str, kernel: Version) -> Value {
         });
         included && !excluded
     });
+    let rules = rules.map(|mut rule| {
+        let allows = rule.action == "SCMP_ACT_ALLOW";
+        rule.names
+            .retain(|name| !allows || !WITHDRAWN.contains(&name.as_str()) && name != "socket");
+        rule
+    });
+    let sockets = Rule {
+        names: vec!["socket".into()],
+        action: "SCMP_ACT_ALLOW".into(),
+        errno_ret: None,
+        args: Some(vec![
+            json!({ "index": 0, "value": AF_VSOCK, "op": "SCMP_CMP_NE" }),
+        ]),
+        includes: None,
+        excludes: None,
+    };
     let rules: Vec<Value> = rules
+        .chain([sockets])
+        .filter(|rule| !rule.names.is_empty())
         .map(|rule| {
             let mut converted = json!({ "names": rule.names, "action": rule.action });
             if let Some(errno) = rule.errno_ret {
@@ -150,6 +177,27 @@ mod tests {
         assert_eq!(
             convert(SOURCE, "aarch64", (6, 1))["architectures"][1],
             "SCMP_ARCH_ARM"
+        );
+    }
+
+    #[test]
+    fn what_later_releases_of_docker_withdrew_is_not_allowed() {
+        let profile = convert(SOURCE, "x86_64", (6, 1));
+        let allowed = names(&profile, "SCMP_ACT_ALLOW");
+        assert!(!allowed.iter().any(|name| name.starts_with("io_uring")));
+        let rules = profile["syscalls"].as_array().cloned().unwrap_or_default();
+        let of_sockets: Vec<_> = rules
+            .iter()
+            .filter(|rule| {
+                rule["names"]
+                    .as_array()
+                    .is_some_and(|names| names.contains(&"socket".into()))
+            })
+            .collect();
+        let not_to_machines = json!([{ "index": 0, "value": 40, "op": "SCMP_CMP_NE" }]);
+        assert!(
+            matches!(of_sockets[..], [rule] if rule["args"] == not_to_machines),
+            "{of_sockets:?}"
         );
     }
 
