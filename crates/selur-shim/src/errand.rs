@@ -47,9 +47,11 @@ pub(crate) fn run(peer: UnixStream) -> ExitCode {
     });
     // What a failed errand held is released by now, so that the bridge finds it free.
     match supervisor {
-        Ok(Some(supervisor)) => {
+        Ok(Some(mut supervisor)) => {
             answer(peer, Ok(()));
             supervisor.supervise();
+            // The process's end releases its lock: where that is free, there is no shim any more.
+            std::mem::forget(supervisor);
             ExitCode::SUCCESS
         }
         Ok(None) => {

@@ -123,7 +123,7 @@ impl Supervisor {
     }
 
     /// Works until the container has ended for good.
-    pub(crate) fn supervise(mut self) {
+    pub(crate) fn supervise(&mut self) {
         while self.running.is_some() || self.next_start.is_some() {
             self.wait();
             let more = self.output.pump();
@@ -308,13 +308,14 @@ impl Supervisor {
                 return Err(failure);
             }
         };
-        let gone = || {
-            Failure::new(
+        let Some(pidfd) = process.open() else {
+            // Nobody would see its end.
+            let _ = self.runc.delete();
+            return Err(Failure::new(
                 FailureKind::Internal,
-                "the process is gone before it was waited for",
-            )
+                "the container's process cannot be waited for: this needs Linux 5.3 and a free file descriptor",
+            ));
         };
-        let pidfd = process.open().ok_or_else(gone)?;
         self.life.run(process);
         self.record(Durability::Boot);
         self.running = Some(Running::new(process, pidfd, true));
