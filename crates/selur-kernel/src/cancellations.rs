@@ -30,6 +30,7 @@ impl Engine<'_> {
             EffectStage::None => {
                 self.unchain(index);
                 self.settle(index, answer);
+                self.abort_unwanted_delete(self.operations.records[index].container());
             }
             EffectStage::Ready => {
                 self.take_back(index);
@@ -59,6 +60,16 @@ impl Engine<'_> {
                 self.remove(container);
             } else {
                 self.pump(container);
+            }
+        }
+    }
+
+    /// Asks a running forced delete to end early when the last who joined it gave up after its own caller.
+    fn abort_unwanted_delete(&mut self, container: usize) {
+        let forces = self.table.records[container].forces;
+        if let Some(only) = forces.first.index().filter(|_| forces.first == forces.last) {
+            if self.operations.records[only].ticket != TicketStage::Open {
+                self.abort(only);
             }
         }
     }

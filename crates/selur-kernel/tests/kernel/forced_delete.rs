@@ -113,6 +113,18 @@ fn requests_during_a_forced_delete_have_their_turn_if_it_fails() {
 }
 
 #[test]
+fn a_forced_delete_is_aborted_when_the_last_who_joined_it_gives_up_too() {
+    let mut driver = running();
+    let leader = force(&mut driver);
+    driver.drain();
+    let joined = force(&mut driver);
+    cancel(&mut driver, leader);
+    driver.drain();
+    cancel(&mut driver, joined);
+    assert!(driver.drain().contains(&Output::Abort { effect: leader }));
+}
+
+#[test]
 fn a_forced_delete_waits_for_a_running_create_and_aborts_it() {
     let (mut driver, create) = creating("c");
     let start = ask(&mut driver, Command::StartContainer);

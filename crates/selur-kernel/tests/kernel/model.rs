@@ -304,6 +304,10 @@ impl Model {
                 for list in [&mut it.queue, &mut it.waits, &mut it.forces] {
                     list.retain(|other| *other != ticket);
                 }
+                let forces = it.forces.clone();
+                if forces.len() == 1 && !self.open.contains_key(&forces[0]) {
+                    self.abort(forces[0]);
+                }
             }
             Some(true) => {
                 let joined = self.boxes.get(&id).map_or(false, |it| {
