@@ -1,5 +1,6 @@
 //! Times of the wall clock.
 
+use jiff::Timestamp;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A moment, in nanoseconds since the Unix epoch.
@@ -24,26 +25,10 @@ impl Moment {
     }
 
     /// RFC 3339 in UTC, with nanoseconds.
-    ///
-    /// Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
     pub fn to_rfc3339(self) -> String {
-        let (total_seconds, nanoseconds) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        let (days, seconds) = (total_seconds / 86_400, total_seconds % 86_400);
-        let shifted = days + 719_468;
-        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-        let month = if shifted_month < 10 {
-            shifted_month + 3
-        } else {
-            shifted_month - 9
-        };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
-        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
+        // u64 nanoseconds end in the year 2554, within what a timestamp can be.
+        let timestamp = Timestamp::from_nanosecond(self.0.into()).unwrap_or_default();
+        format!("{timestamp:.9}")
     }
 }
 
