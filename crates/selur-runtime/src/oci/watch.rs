@@ -5,7 +5,7 @@
 use super::{Site, failure, recovery, seen};
 use crate::{Observation, RuntimeError};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use selur_protocol::ContainerId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +14,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
+
+/// How long a shim that closed its file has to be gone.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
 
 /// The thread that watches; it ends when this is dropped.
 #[derive(Debug)]
@@ -74,6 +78,9 @@ struct Eye {
     states: i32,
     alive: i32,
     known: BTreeSet<ContainerId>,
+    /// Whose shims may be about to die, and when to look at them again.
+    suspects: BTreeSet<ContainerId>,
+    second_look: Option<Instant>,
 }
 
 impl Watcher {
@@ -109,6 +116,8 @@ impl Watcher {
             stop: stop.clone(),
             states,
             alive,
+            suspects: BTreeSet::new(),
+            second_look: None,
         };
         std::thread::Builder::new()
             .name("selur-oci-watch".into())
@@ -214,9 +223,14 @@ impl Eye {
                 PollFd::new(&hub.inotify, PollFlags::IN),
                 PollFd::new(&*stop, PollFlags::IN),
             ];
-            if poll(&mut fds, None).is_ok() && !fds[1].revents().is_empty() {
+            let timeout = self.second_look.map(|at| {
+                let left = at.saturating_duration_since(Instant::now());
+                Timespec::try_from(left).unwrap_or_default()
+            });
+            if poll(&mut fds, timeout.as_ref()).is_ok() && !fds[1].revents().is_empty() {
                 return;
             }
+            self.look_again();
             let mut events = inotify::Reader::new(&hub.inotify, &mut buffer);
             // The error is that there are no more.
             while let Ok(event) = events.next() {
@@ -229,8 +243,8 @@ impl Eye {
                         self.look(id);
                     }
                 } else if event.wd() == self.alive {
-                    if let Some(id) = id.filter(|id| self.site.may_have_lost_its_shim(*id)) {
-                        self.look_after(id);
+                    if let Some(id) = id {
+                        self.suspect(id);
                     }
                 } else {
                     hub.wake_follower(event.wd());
@@ -251,6 +265,30 @@ impl Eye {
             _ => return,
         };
         self.hub.tell(id, &observation);
+    }
+
+    /// A shim's file was closed. The kernel tells that before it releases the lock of the file, so that a shim that
+    /// is still there may be gone a moment later.
+    fn suspect(&mut self, id: ContainerId) {
+        if self.site.may_have_lost_its_shim(id) {
+            self.look_after(id);
+        } else {
+            self.suspects.insert(id);
+            self.second_look
+                .get_or_insert_with(|| Instant::now() + SECOND_LOOK);
+        }
+    }
+
+    fn look_again(&mut self) {
+        if self.second_look.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.second_look = None;
+        for id in std::mem::take(&mut self.suspects) {
+            if self.site.may_have_lost_its_shim(id) {
+                self.look_after(id);
+            }
+        }
     }
 
     /// The kernel dropped events.

@@ -8,6 +8,7 @@ use selur_runtime::{Observation, Operation, OutputStream, Runtime};
 use selur_shim::{Durability, Life, Process};
 use selur_testkit::wait_until;
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 
 fn sigkill(pid: i32) {
@@ -257,4 +258,41 @@ async fn a_bundle_that_a_power_failure_emptied_is_made_anew() {
     std::fs::write(world.root().home(id).bundle_template(), "").unwrap();
     world.perform(id, Operation::Start).await.unwrap();
     assert_eq!(world.ended(id).await.exit_code, Some(7));
+}
+
+/// Holds a file as a living shim does, but without a descriptor for writing, whose end would be noticed.
+fn hold_unnoticed(path: &std::path::Path) -> std::fs::File {
+    let file = std::fs::File::open(path).unwrap();
+    // SAFETY: a flock is numbers, for which 0 is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_RDLCK as libc::c_short;
+    // SAFETY: the descriptor is open, and the third argument is the flock that this command takes.
+    let held = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) };
+    assert_eq!(held, 0);
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_whose_lock_outlasts_the_news_of_its_death_is_missed() {
+    let world = World::new().await;
+    let id = world.create(shell("true")).await;
+    let alive = world.root().alive(id);
+    std::fs::write(&alive, "").unwrap();
+    let lock = hold_unnoticed(&alive);
+    let mut life = world.life(id);
+    life.run(Process {
+        pid: u32::MAX >> 1,
+        started_ticks: 0,
+    });
+    life.write(&world.root(), id, Durability::Boot).unwrap();
+    let mut observations = world.oci.observations();
+    drop(std::fs::File::options().write(true).open(&alive).unwrap());
+    // Events come in order: when the next one was seen, the one before was.
+    let next = world.create(shell("true")).await;
+    while !matches!(observations.next().await, Some(Observation::Seen { id, .. }) if id == next) {}
+    assert_eq!(world.life(id).state, State::Running);
+    drop(lock);
+    wait_until("the end is recorded", DEADLINE, || {
+        world.life(id).state == State::Stopped
+    });
 }
