@@ -81,8 +81,12 @@ impl Site {
             .is_some_and(|life| life.has_process());
         if runs || self.root.runc_state(id).exists() {
             self.launcher.launch(&self.root, id, Errand::Reap)?;
+            let mut patience = Patience::new(LEAVING_LIMIT);
             while self.has_shim(id)? {
-                patience.wait();
+                if !patience.wait() {
+                    self.kill_shim(id);
+                    patience = Patience::new(LEAVING_LIMIT);
+                }
             }
         }
         Ok(())

@@ -154,6 +154,8 @@ trait Unseen {
 impl Unseen for Life {
     fn end_unseen(&mut self) {
         self.exit_code = None;
+        // Nobody knows when; an earlier generation's end would lie before this one's start.
+        self.finished_at = None;
         self.enter(State::Stopped);
     }
 }
