@@ -6,6 +6,7 @@
 use selur_protocol::ContainerId;
 use selur_protocol::Status;
 use selur_protocol::abi::{CancelCause, Observation, Report};
+use selur_protocol::cursor::{Reader, Writer};
 
 /// The version of the encoding: the first byte of every entry.
 pub const INPUT_VERSION: u8 = 1;
@@ -96,7 +97,7 @@ impl<'a> Entry<'a> {
     ///
     /// Returns the length in bytes; nothing if `buffer` is too short, or for a submission that has no frame.
     pub fn encode(&self, buffer: &mut [u8]) -> Option<usize> {
-        let mut writer = Writer { buffer, at: 0 };
+        let mut writer = Writer::new(buffer);
         writer.put(&[INPUT_VERSION])?;
         match *self {
             Entry::Submit {
@@ -131,34 +132,35 @@ impl<'a> Entry<'a> {
             }
             Entry::Other(Input::Observe(observation)) => {
                 writer.put(&[OBSERVE])?;
-                let place = writer.buffer.get_mut(writer.at..)?;
-                writer.at += observation.encode(place)?;
+                let mut encoded = [0; Observation::MAX_BYTES];
+                let bytes = observation.encode(&mut encoded)?;
+                writer.put(&encoded[..bytes])?;
             }
             Entry::Polled { outputs } => {
                 writer.put(&[POLLED])?;
                 writer.put(&outputs.to_le_bytes())?;
             }
         }
-        Some(writer.at)
+        Some(writer.written())
     }
 
     /// Reads what [`Entry::encode`] wrote; nothing if any byte is not what it would have written.
     pub fn decode(bytes: &'a [u8]) -> Option<Entry<'a>> {
-        let mut reader = Reader { bytes };
+        let mut reader = Reader::new(bytes);
         if reader.array()? != [INPUT_VERSION] {
             return None;
         }
         let [kind] = reader.array()?;
         let entry = match kind {
             SUBMIT => {
-                let slot_bytes = u32::from_le_bytes(reader.array()?);
+                let slot_bytes = reader.u32()?;
                 let slot_use = match reader.array()? {
                     [0] => SlotUse::Consume,
                     [1] => SlotUse::Keep,
                     _ => return None,
                 };
-                let new_id = ContainerId::from_bytes(reader.array()?);
-                let frame = core::mem::take(&mut reader.bytes);
+                let new_id = reader.id()?;
+                let frame = reader.rest();
                 Entry::Submit {
                     slot_bytes,
                     slot_use,
@@ -167,7 +169,7 @@ impl<'a> Entry<'a> {
                 }
             }
             CANCEL => Entry::Other(Input::Cancel {
-                ticket: u64::from_le_bytes(reader.array()?),
+                ticket: reader.u64()?,
                 cause: match reader.array()? {
                     [0] => CancelCause::Caller,
                     [1] => CancelCause::Deadline,
@@ -175,7 +177,7 @@ impl<'a> Entry<'a> {
                 },
             }),
             COMPLETE => Entry::Other(Input::Complete {
-                effect: u64::from_le_bytes(reader.array()?),
+                effect: reader.u64()?,
                 status: {
                     let [code] = reader.array()?;
                     Status::from_code(code)?
@@ -187,45 +189,14 @@ impl<'a> Entry<'a> {
                 },
             }),
             OBSERVE => {
-                let observation = core::mem::take(&mut reader.bytes);
+                let observation = reader.rest();
                 Entry::Other(Input::Observe(Observation::decode(observation)?))
             }
             POLLED => Entry::Polled {
-                outputs: u32::from_le_bytes(reader.array()?),
+                outputs: reader.u32()?,
             },
             _ => return None,
         };
-        if reader.bytes.is_empty() {
-            Some(entry)
-        } else {
-            None
-        }
-    }
-}
-
-struct Writer<'a> {
-    buffer: &'a mut [u8],
-    at: usize,
-}
-
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.at.checked_add(bytes.len())?;
-        self.buffer.get_mut(self.at..end)?.copy_from_slice(bytes);
-        self.at = end;
-        Some(())
-    }
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.bytes.get(..N)?);
-        self.bytes = &self.bytes[N..];
-        Some(array)
+        if reader.is_empty() { Some(entry) } else { None }
     }
 }

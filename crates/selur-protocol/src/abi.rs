@@ -3,6 +3,7 @@
 //! guest/ABI.md describes it; these types are its definition. Numbers are little-endian. Both sides check what they
 //! read: the host trusts no byte of the guest, the guest none of the host.
 
+use crate::cursor::{Reader, Writer};
 use crate::{Command, ContainerId, MAX_NAME_BYTES, Reason, Signal, State, Status};
 
 /// The version that the guest answers and the host demands.
@@ -288,7 +289,7 @@ impl Report {
 
     /// Reads what [`Report::encode`] wrote; nothing if any byte is not what it would have written.
     pub fn decode(bytes: &[u8; Report::BYTES]) -> Option<Report> {
-        let mut reader = Reader { bytes };
+        let mut reader = Reader::new(bytes);
         Some(Report {
             generation: reader.u32()?,
             sequence: reader.u32()?,
@@ -312,7 +313,7 @@ impl<'a> Observation<'a> {
     /// Seen: 1, id, report, name length u8, name. Gone: 2, id. Returns the length, or nothing if `buffer` is too
     /// short or the name too long.
     pub fn encode(&self, buffer: &mut [u8]) -> Option<usize> {
-        let mut writer = Writer { buffer, at: 0 };
+        let mut writer = Writer::new(buffer);
         match *self {
             Observation::Seen { id, name, report } => {
                 if name.len() > MAX_NAME_BYTES {
@@ -329,13 +330,13 @@ impl<'a> Observation<'a> {
                 writer.put(id.as_bytes())?;
             }
         }
-        Some(writer.at)
+        Some(writer.written())
     }
 
     /// Reads one observation that fills `bytes`; nothing if it is malformed. The name is not checked against its
     /// grammar.
     pub fn decode(bytes: &'a [u8]) -> Option<Observation<'a>> {
-        let mut reader = Reader { bytes };
+        let mut reader = Reader::new(bytes);
         let observation = match reader.u8()? {
             1 => {
                 let id = reader.id()?;
@@ -347,7 +348,7 @@ impl<'a> Observation<'a> {
             2 => Observation::Gone { id: reader.id()? },
             _ => return None,
         };
-        if reader.bytes.is_empty() {
+        if reader.is_empty() {
             Some(observation)
         } else {
             None
@@ -483,7 +484,7 @@ impl Output {
 
     /// Reads what [`Output::encode`] wrote; nothing if any byte is not what it would have written.
     pub fn decode(bytes: &[u8; Output::BYTES]) -> Option<Output> {
-        let mut reader = Reader { bytes };
+        let mut reader = Reader::new(bytes);
         let [kind, code, reason, state] = reader.array()?;
         let id = reader.u64()?;
         let container = reader.id()?;
@@ -516,64 +517,5 @@ impl Output {
         } else {
             None
         }
-    }
-}
-
-struct Writer<'a> {
-    buffer: &'a mut [u8],
-    at: usize,
-}
-
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.at.checked_add(bytes.len())?;
-        self.buffer.get_mut(self.at..end)?.copy_from_slice(bytes);
-        self.at = end;
-        Some(())
-    }
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        if count > self.bytes.len() {
-            return None;
-        }
-        let (taken, rest) = self.bytes.split_at(count);
-        self.bytes = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Some(array)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array().map(|[byte]: [u8; 1]| byte)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.u8()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn id(&mut self) -> Option<ContainerId> {
-        self.array().map(ContainerId::from_bytes)
     }
 }

@@ -18,6 +18,7 @@
 
 pub mod abi;
 mod command;
+pub mod cursor;
 mod frame;
 mod id;
 mod image;
