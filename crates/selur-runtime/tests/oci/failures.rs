@@ -23,11 +23,7 @@ async fn a_command_that_cannot_be_run_ends_with_dockers_codes() {
         );
         assert_eq!(world.inspect(id).await.exit_code, Some(code));
         assert_eq!(world.log(id, selur_runtime::OutputStream::Stderr).await, "");
-        world
-            .perform(id, Operation::Delete { force: false })
-            .await
-            .unwrap();
-        world.assert_gone(id);
+        world.delete_stopped(id).await;
     }
 }
 
@@ -131,9 +127,5 @@ async fn cgroups_that_a_failed_start_left_go_with_the_container() {
         std::path::Path::new("/sys/fs/cgroup")
     };
     std::fs::create_dir_all(hierarchy.join("selur").join(id.to_string())).unwrap();
-    world
-        .perform(id, Operation::Delete { force: false })
-        .await
-        .unwrap();
-    world.assert_gone(id);
+    world.delete_stopped(id).await;
 }

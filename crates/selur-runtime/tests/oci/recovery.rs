@@ -111,11 +111,7 @@ async fn a_container_outlives_its_shim_and_can_still_be_stopped_and_deleted() {
     let stopped = world.perform(id, stop(0)).await.unwrap().report.unwrap();
     assert_eq!((stopped.state, stopped.exit_code), (State::Stopped, None));
     assert!(!process.is_alive());
-    world
-        .perform(id, Operation::Delete { force: false })
-        .await
-        .unwrap();
-    world.assert_gone(id);
+    world.delete_stopped(id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,11 +225,7 @@ async fn a_life_that_a_power_failure_emptied_is_an_end_that_nobody_saw() {
     world.perform(id, Operation::Start).await.unwrap();
     assert_eq!(world.ended(id).await.exit_code, Some(0));
     std::fs::write(world.root().state(id), "{").unwrap();
-    world
-        .perform(id, Operation::Delete { force: false })
-        .await
-        .unwrap();
-    world.assert_gone(id);
+    world.delete_stopped(id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

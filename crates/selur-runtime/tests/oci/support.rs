@@ -168,6 +168,14 @@ impl World {
         i32::try_from(process.pid).ok()
     }
 
+    /// Deletes a container that does not run, and checks that nothing is left of it.
+    pub(crate) async fn delete_stopped(&self, id: ContainerId) {
+        self.perform(id, Operation::Delete { force: false })
+            .await
+            .unwrap();
+        self.assert_gone(id);
+    }
+
     /// Checks that nothing at all is left of a container: no process, cgroup, mount or file.
     pub(crate) fn assert_gone(&self, id: ContainerId) {
         let id = id.to_string();
