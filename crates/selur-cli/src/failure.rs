@@ -189,6 +189,7 @@ fn advice(status: Status) -> &'static str {
         Status::Cancelled => "Run it again.",
         Status::Unsupported => "Choose another backend: --runtime oci.",
         Status::ImageNotFound => "Check the name and the tag; `selur images` lists what is here.",
+        Status::VolumeNotFound => "`selur volume ls` lists the volumes.",
     }
 }
 

@@ -67,7 +67,7 @@ impl PullDisplay {
     pub(crate) fn show(&self, progress: PullProgress) {
         match progress {
             PullProgress::Resolved { digest, layers } => self.resolved(&digest, &layers),
-            PullProgress::Downloaded { layer, bytes } => self.downloaded(&layer, bytes),
+            PullProgress::Transferred { layer, bytes } => self.downloaded(&layer, bytes),
             PullProgress::LayerDone { layer } => self.layer_done(&layer),
         }
     }

@@ -96,7 +96,7 @@ impl Session {
     /// # Errors
     /// There is none, or its digests are wrong.
     pub(crate) fn load(&self, layout: &Path, reference: &str) -> Result<Image, Failure> {
-        Ok(self.bridge.load_image(layout, reference)?)
+        Ok(self.bridge.load_image(layout, Some(reference))?.remove(0))
     }
 
     /// The images of the store.

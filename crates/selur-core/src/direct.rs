@@ -44,10 +44,14 @@ impl Bridge {
     ///
     /// # Errors
     /// As [`Bridge::pull_image`], without the network.
-    pub fn load_image(&self, layout: &Path, reference: &str) -> Result<Image, Error> {
-        let (layout, reference) = (layout.to_owned(), reference.to_owned());
+    pub fn load_image(&self, layout: &Path, reference: Option<&str>) -> Result<Vec<Image>, Error> {
+        let (layout, reference) = (layout.to_owned(), reference.map(str::to_owned));
         self.direct(move |runtime, _| {
-            Box::pin(async move { Ok(store(runtime.as_ref())?.load(&layout, &reference).await?) })
+            Box::pin(async move {
+                Ok(store(runtime.as_ref())?
+                    .load(&layout, reference.as_deref())
+                    .await?)
+            })
         })
     }
 

@@ -41,6 +41,10 @@ pub(crate) fn read(guest: &Instance, container: ContainerId, action: &Action) ->
         Action::Kill { signal } => Operation::Kill { signal },
         Action::Pause => Operation::Pause,
         Action::Resume => Operation::Resume,
+        Action::Host(command) => {
+            let message = format!("{} is not built", command.name());
+            return Ok(Err(Error::new(Status::Unsupported, message)));
+        }
     };
     Ok(Ok(Effect { container, operation }))
 }

@@ -217,6 +217,7 @@ impl Operation {
             Command::PauseContainer => Action::Pause,
             Command::ResumeContainer => Action::Resume,
             Command::Ping | Command::ListContainers | Command::WaitContainer => return None,
+            command => Action::Host(command),
         })
     }
 

@@ -89,6 +89,9 @@ pub enum Action {
     Pause,
     /// Thaw it.
     Resume,
+    /// Do a command for which [`Command::is_hosted`] holds, with the payload that the host kept. The effect's id is its
+    /// ticket. Where the command names no container, the effect's container is all zeros.
+    Host(Command),
 }
 
 /// The data of an answer that came by [`Output::Answer`].
@@ -368,6 +371,7 @@ impl Action {
             Action::Kill { .. } => Command::KillContainer,
             Action::Pause => Command::PauseContainer,
             Action::Resume => Command::ResumeContainer,
+            Action::Host(command) => *command,
         }
     }
 
@@ -402,6 +406,7 @@ impl Action {
             },
             Command::PauseContainer => Action::Pause,
             Command::ResumeContainer => Action::Resume,
+            command if command.is_hosted() => Action::Host(command),
             _ => return None,
         };
         if action.arguments() == (first, second) {

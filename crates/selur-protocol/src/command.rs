@@ -2,8 +2,7 @@
 
 /// What a request asks for: the first byte of its frame.
 ///
-/// Source: DESIGN, "The protocol". Codes 0x0B to 0x13 are given to the streams and the image store when they are
-/// built; 0xF0 to 0xFF are never assigned.
+/// Source: DESIGN, "The protocol". 0xF0 to 0xFF are never assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Command {
@@ -29,11 +28,45 @@ pub enum Command {
     ResumeContainer = 0x09,
     /// Answers the exit code once the container has ended for good.
     WaitContainer = 0x0A,
+    /// Runs a further process in a running container; answers a stream's id.
+    Exec = 0x0B,
+    /// Opens what a container wrote; answers a stream's id.
+    Logs = 0x0C,
+    /// Connects to a container's first process; answers a stream's id.
+    Attach = 0x0D,
+    /// Samples what a container uses; answers a stream's id.
+    Stats = 0x0E,
+    /// Answers a container's processes, as JSON.
+    Top = 0x0F,
+    /// Opens what happens to containers, images and volumes; answers a stream's id.
+    Events = 0x10,
+    /// Fetches an image from its registry; answers it as JSON, or a stream's id.
+    PullImage = 0x11,
+    /// Answers the images of the store, as JSON.
+    ListImages = 0x12,
+    /// Removes an image's name, and the image with its last name.
+    DeleteImage = 0x13,
+    /// Takes images in from a layout directory or an archive; answers them as JSON.
+    LoadImage = 0x14,
+    /// Sends an image to its registry; answers its digest as JSON, or a stream's id.
+    PushImage = 0x15,
+    /// Gives an image another name.
+    TagImage = 0x16,
+    /// Removes what nothing uses from the store; answers what was freed, as JSON.
+    PruneImages = 0x17,
+    /// Makes a named volume; answers it as JSON.
+    CreateVolume = 0x18,
+    /// Answers what is known of a volume, as JSON.
+    InspectVolume = 0x19,
+    /// Answers all volumes, as JSON.
+    ListVolumes = 0x1A,
+    /// Removes a volume and what is in it.
+    DeleteVolume = 0x1B,
 }
 
 impl Command {
     /// Every command, in the order of the codes.
-    pub const ALL: [Command; 11] = [
+    pub const ALL: [Command; 28] = [
         Command::Ping,
         Command::CreateContainer,
         Command::StartContainer,
@@ -45,6 +78,23 @@ impl Command {
         Command::PauseContainer,
         Command::ResumeContainer,
         Command::WaitContainer,
+        Command::Exec,
+        Command::Logs,
+        Command::Attach,
+        Command::Stats,
+        Command::Top,
+        Command::Events,
+        Command::PullImage,
+        Command::ListImages,
+        Command::DeleteImage,
+        Command::LoadImage,
+        Command::PushImage,
+        Command::TagImage,
+        Command::PruneImages,
+        Command::CreateVolume,
+        Command::InspectVolume,
+        Command::ListVolumes,
+        Command::DeleteVolume,
     ];
 
     /// The code on the wire.
@@ -71,6 +121,29 @@ impl Command {
             Command::PauseContainer => "pause_container",
             Command::ResumeContainer => "resume_container",
             Command::WaitContainer => "wait_container",
+            Command::Exec => "exec",
+            Command::Logs => "logs",
+            Command::Attach => "attach",
+            Command::Stats => "stats",
+            Command::Top => "top",
+            Command::Events => "events",
+            Command::PullImage => "pull_image",
+            Command::ListImages => "list_images",
+            Command::DeleteImage => "delete_image",
+            Command::LoadImage => "load_image",
+            Command::PushImage => "push_image",
+            Command::TagImage => "tag_image",
+            Command::PruneImages => "prune_images",
+            Command::CreateVolume => "create_volume",
+            Command::InspectVolume => "inspect_volume",
+            Command::ListVolumes => "list_volumes",
+            Command::DeleteVolume => "delete_volume",
         }
+    }
+
+    /// Whether the host does the command with the payload that it kept: the kernel checks and authorises it, and hands
+    /// the payload to nobody.
+    pub const fn is_hosted(self) -> bool {
+        self.code() > Command::WaitContainer.code()
     }
 }

@@ -105,9 +105,7 @@ impl<'a> Request<'a> {
             Command::PauseContainer => Request::Pause(container),
             Command::ResumeContainer => Request::Resume(container),
             Command::WaitContainer => Request::Wait(container),
-            Command::Ping | Command::CreateContainer | Command::ListContainers => {
-                return Err(Reason::UnknownCommand);
-            }
+            _ => return Err(Reason::UnknownCommand),
         })
     }
 }

@@ -32,11 +32,13 @@ pub enum Status {
     Unsupported = 0x0B,
     /// The registry has no such image, or none for this platform.
     ImageNotFound = 0x0C,
+    /// No volume has this name.
+    VolumeNotFound = 0x0D,
 }
 
 impl Status {
     /// Every status, in the order of the codes.
-    pub const ALL: [Status; 13] = [
+    pub const ALL: [Status; 14] = [
         Status::Success,
         Status::InvalidRequest,
         Status::ContainerNotFound,
@@ -50,6 +52,7 @@ impl Status {
         Status::Cancelled,
         Status::Unsupported,
         Status::ImageNotFound,
+        Status::VolumeNotFound,
     ];
 
     /// The code on the wire.
@@ -78,6 +81,7 @@ impl Status {
             Status::Cancelled => "cancelled",
             Status::Unsupported => "unsupported",
             Status::ImageNotFound => "image_not_found",
+            Status::VolumeNotFound => "volume_not_found",
         }
     }
 }

@@ -47,7 +47,7 @@ fn measure() -> Outcome<f64> {
     let layout = directory.path().join("layout");
     ImageBuilder::busybox().cmd(["/bin/true"]).write_layout(&layout);
     let images = oci.images().ok_or("no image store")?;
-    tokio.block_on(images.load(&layout, IMAGE))?;
+    tokio.block_on(images.load(&layout, Some(IMAGE)))?;
 
     let first = id(0);
     tokio.block_on(create_and_start(&oci, first))?;

@@ -19,8 +19,9 @@ pub struct Image {
     pub created_at: Option<String>,
 }
 
-/// How far a pull is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How far a pull or a push is. A reader that is slow sees fewer of them, never an older one after a newer one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PullProgress {
     /// The manifest is known: its digest, and each layer's digest and size in bytes.
     Resolved {
@@ -29,21 +30,51 @@ pub enum PullProgress {
         /// Digest and compressed size of each layer, bottom first.
         layers: Vec<(String, u64)>,
     },
-    /// So many bytes of a layer are here.
-    Downloaded {
+    /// So many bytes of a layer are transferred.
+    Transferred {
         /// Which layer.
         layer: String,
         /// Bytes so far.
         bytes: u64,
     },
-    /// A layer is complete: verified and unpacked, or there already.
+    /// A layer is complete: verified and unpacked, or there already; of a push: the registry has it.
     LayerDone {
         /// Which layer.
         layer: String,
     },
 }
 
-/// Receives the progress of a pull. It must return at once.
+/// What a push ended with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushed {
+    /// The reference in full.
+    pub reference: String,
+    /// The digest of the manifest that the registry has now.
+    pub digest: String,
+}
+
+/// What is pruned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PruneOptions {
+    /// Also images that have a name, if no container uses them.
+    pub all: bool,
+    /// Only to tell what would be removed.
+    pub dry_run: bool,
+}
+
+/// What a prune removed, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// The references that lost their image.
+    pub references: Vec<String>,
+    /// How many unpacked layers.
+    pub layers: u64,
+    /// The room that is freed on the disk, in bytes.
+    pub freed_bytes: u64,
+}
+
+/// Receives the progress of a pull or a push. It must return at once.
 pub type ProgressSink<'a> = &'a (dyn Fn(PullProgress) + Send + Sync);
 
 /// The images that a runtime has.
@@ -65,12 +96,49 @@ pub trait Images: Send + Sync {
         abort: CancellationToken,
     ) -> BoxFuture<'a, Result<Image, RuntimeError>>;
 
-    /// Takes an image from an OCI image layout directory into the store, under this reference.
+    /// Takes images into the store: from an OCI image layout directory, or an archive of one, or one that `docker save`
+    /// wrote. With a reference there must be one image, which gets this name; else each has the name that it brings.
     ///
     /// # Errors
-    /// As [`Images::pull`], without the network; `invalid_request` if there is no layout, or what it holds is broken.
-    fn load<'a>(&'a self, layout: &'a Path, reference: &'a str)
-    -> BoxFuture<'a, Result<Image, RuntimeError>>;
+    /// As [`Images::pull`], without the network; `invalid_request` if there is no layout, an image has no name, or what is
+    /// there is broken.
+    fn load<'a>(
+        &'a self,
+        path: &'a Path,
+        reference: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<Image>, RuntimeError>>;
+
+    /// Sends an image of the store to the registry that its reference names.
+    ///
+    /// # Errors
+    /// As [`Images::pull`]; `image_not_found` if the store lacks it.
+    fn push<'a>(
+        &'a self,
+        reference: &'a str,
+        progress: ProgressSink<'a>,
+        abort: CancellationToken,
+    ) -> BoxFuture<'a, Result<Pushed, RuntimeError>> {
+        let _ = (reference, progress, abort);
+        crate::lacking("", "push of images")
+    }
+
+    /// Gives an image of the store another name; one that another image has is taken from that.
+    ///
+    /// # Errors
+    /// `invalid_request`: no image reference. `image_not_found`: the store lacks it.
+    fn tag<'a>(&'a self, reference: &'a str, name: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        let _ = (reference, name);
+        crate::lacking("", "tag of images")
+    }
+
+    /// Removes what nothing uses.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn prune(&self, options: PruneOptions) -> BoxFuture<'_, Result<Pruned, RuntimeError>> {
+        let _ = options;
+        crate::lacking("", "prune of images")
+    }
 
     /// Every image of the store, ordered by reference.
     ///

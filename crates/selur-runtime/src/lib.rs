@@ -6,22 +6,34 @@
 
 mod effect;
 mod error;
+mod events;
+mod exec;
 mod images;
 mod inspection;
 mod logs;
 mod oci;
+mod session;
 pub mod simulated;
 mod spec;
+mod stats;
 pub mod store;
+mod volumes;
 
 pub use effect::{Done, Effect, Operation};
 pub use error::RuntimeError;
-pub use images::{Image, Images, ProgressSink, PullProgress};
+pub use events::{Event, EventItem, EventKind, EventOptions, EventStream};
+pub use exec::ExecSpec;
+pub use images::{Image, Images, ProgressSink, PruneOptions, Pruned, PullProgress, Pushed};
 pub use inspection::Inspection;
 pub use logs::{LogEntry, LogOptions, LogStream, OutputStream};
 pub use oci::{Oci, OciOptions, ShimLocation};
+pub use session::{
+    AttachOptions, INPUTS_IN_FLIGHT, MAX_PIECE_BYTES, Session, SessionInput, SessionItem, TerminalSize,
+};
 pub use simulated::Simulated;
 pub use spec::{ContainerSpec, NetworkMode, PullPolicy, RestartPolicy, SpecError};
+pub use stats::{ContainerProcess, Stats, StatsOptions, StatsStream};
+pub use volumes::{Volume, VolumeOptions, Volumes};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -84,6 +96,11 @@ pub trait Runtime: Send + Sync + 'static {
         None
     }
 
+    /// The named volumes, if the backend has any.
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        None
+    }
+
     /// What a container wrote.
     ///
     /// # Errors
@@ -95,10 +112,84 @@ pub trait Runtime: Send + Sync + 'static {
         options: LogOptions,
     ) -> BoxFuture<'_, Result<LogStream, RuntimeError>> {
         let _ = (container, options);
-        let message = format!("the {} backend keeps no logs", self.name());
-        Box::pin(std::future::ready(Err(RuntimeError::new(
-            Status::Unsupported,
-            message,
-        ))))
+        lacking(self.name(), "logs")
     }
+
+    /// Runs a further process in a running container. Resolves when it runs; `abort` ends it before that.
+    ///
+    /// # Errors
+    /// - `container_not_found`, `invalid_state`: there is no such container, or it does not run.
+    /// - `invalid_request`: the program cannot be run, or the user does not exist in the container.
+    /// - `unsupported`: the backend lacks it.
+    fn exec(
+        &self,
+        container: ContainerId,
+        spec: ExecSpec,
+        abort: CancellationToken,
+    ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
+        let _ = (container, spec, abort);
+        lacking(self.name(), "exec")
+    }
+
+    /// Connects to a container's first process: its output from now on, and its input. It may be attached to before it
+    /// is started.
+    ///
+    /// # Errors
+    /// - `container_not_found`, `invalid_state`: there is no such container, or it has ended.
+    /// - `invalid_request`: input is wanted, and the container was made without `stdin`.
+    /// - `unsupported`: the backend lacks it.
+    fn attach(
+        &self,
+        container: ContainerId,
+        options: AttachOptions,
+    ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
+        let _ = (container, options);
+        lacking(self.name(), "attachments")
+    }
+
+    /// Samples what a running container uses.
+    ///
+    /// # Errors
+    /// - `container_not_found`, `invalid_state`: there is no such container, or it does not run.
+    /// - `invalid_request`: the interval is too short.
+    /// - `unsupported`: the backend lacks it.
+    fn stats(
+        &self,
+        container: ContainerId,
+        options: StatsOptions,
+    ) -> BoxFuture<'_, Result<StatsStream, RuntimeError>> {
+        let _ = (container, options);
+        lacking(self.name(), "statistics")
+    }
+
+    /// The processes of a running container, ordered by id.
+    ///
+    /// # Errors
+    /// - `container_not_found`, `invalid_state`: there is no such container, or it does not run.
+    /// - `unsupported`: the backend lacks it.
+    fn top(&self, container: ContainerId) -> BoxFuture<'_, Result<Vec<ContainerProcess>, RuntimeError>> {
+        let _ = container;
+        lacking(self.name(), "process lists")
+    }
+
+    /// What happens to containers, images and volumes. Nothing that happens after this resolves is left out.
+    ///
+    /// # Errors
+    /// `unsupported`: the backend lacks it.
+    fn events(&self, options: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {
+        let _ = options;
+        lacking(self.name(), "events")
+    }
+}
+
+/// The refusal of what a backend does not have.
+fn lacking<T: Send + 'static>(backend: &str, what: &str) -> BoxFuture<'static, Result<T, RuntimeError>> {
+    let message = match backend {
+        "" => format!("this backend has no {what}"),
+        _ => format!("the {backend} backend has no {what}"),
+    };
+    Box::pin(std::future::ready(Err(RuntimeError::new(
+        Status::Unsupported,
+        message,
+    ))))
 }

@@ -1,6 +1,7 @@
 //! The container specification: the third field of `create_container`, in JSON.
 
-use selur_protocol::Signal;
+use crate::RuntimeError;
+use selur_protocol::{Signal, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,6 +44,10 @@ pub struct ContainerSpec {
     /// How long stop waits before SIGKILL, in milliseconds; 10,000 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout_ms: Option<u32>,
+    /// Whether the process has a standard input that can be attached to; else it is empty.
+    pub stdin: bool,
+    /// Whether the process has a terminal; standard error is then part of standard output.
+    pub terminal: bool,
 }
 
 /// Which network a container sees.
@@ -82,8 +87,60 @@ pub enum RestartPolicy {
 
 /// Why a specification is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SpecError(String);
+#[error("{message}")]
+pub struct SpecError {
+    status: Status,
+    message: String,
+}
+
+impl SpecError {
+    pub(crate) fn invalid(message: impl Into<String>) -> SpecError {
+        SpecError {
+            status: Status::InvalidRequest,
+            message: message.into(),
+        }
+    }
+
+    /// `invalid_request`, or `unsupported` for what is known and not built.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl From<SpecError> for RuntimeError {
+    fn from(error: SpecError) -> RuntimeError {
+        RuntimeError::new(error.status, error.message)
+    }
+}
+
+/// Checks what every process is given.
+pub(crate) fn check_process(
+    environment: &[String],
+    working_directory: Option<&str>,
+) -> Result<(), SpecError> {
+    let is_assignment = |entry: &&String| !matches!(entry.find('='), Some(1..));
+    if let Some(entry) = environment.iter().find(is_assignment) {
+        return Err(SpecError::invalid(format!(
+            "environment: {entry:?} is not of the form KEY=VALUE"
+        )));
+    }
+    match working_directory {
+        Some(path) if !path.starts_with('/') => Err(SpecError::invalid(format!(
+            "working_directory: {path:?} is not absolute: begin it with /"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses texts that no process can be given.
+pub(crate) fn refuse_nul<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), SpecError> {
+    match texts.into_iter().find(|text| text.contains('\0')) {
+        Some(text) => Err(SpecError::invalid(format!(
+            "{text:?} contains a NUL byte, which no process can be given"
+        ))),
+        None => Ok(()),
+    }
+}
 
 impl ContainerSpec {
     /// Reads and checks a specification.
@@ -91,8 +148,9 @@ impl ContainerSpec {
     /// # Errors
     /// The JSON is malformed, a field is unknown (it is named), or a value is out of its range.
     pub fn from_json(json: &str) -> Result<ContainerSpec, SpecError> {
-        let spec: ContainerSpec = serde_json::from_str(json)
-            .map_err(|error| SpecError(format!("the container specification is refused: {error}")))?;
+        let spec: ContainerSpec = serde_json::from_str(json).map_err(|error| {
+            SpecError::invalid(format!("the container specification is refused: {error}"))
+        })?;
         spec.check()?;
         Ok(spec)
     }
@@ -102,23 +160,8 @@ impl ContainerSpec {
     /// # Errors
     /// A value is out of its range; the message names the field.
     pub fn check(&self) -> Result<(), SpecError> {
-        let refuse = |text: String| Err(SpecError(text));
-        if let Some(entry) = self
-            .environment
-            .iter()
-            .find(|entry| !matches!(entry.find('='), Some(1..)))
-        {
-            return refuse(format!("environment: {entry:?} is not of the form KEY=VALUE"));
-        }
-        if let Some(path) = self
-            .working_directory
-            .as_deref()
-            .filter(|path| !path.starts_with('/'))
-        {
-            return refuse(format!(
-                "working_directory: {path:?} is not absolute: begin it with /"
-            ));
-        }
+        let refuse = |text: String| Err(SpecError::invalid(text));
+        check_process(&self.environment, self.working_directory.as_deref())?;
         if let Some(signal) = self
             .stop_signal
             .as_deref()
@@ -142,12 +185,7 @@ impl ContainerSpec {
             .chain(&self.working_directory)
             .chain(&self.user)
             .chain(&self.hostname);
-        if let Some(text) = texts.into_iter().find(|text| text.contains('\0')) {
-            return refuse(format!(
-                "{text:?} contains a NUL byte, which no process can be given"
-            ));
-        }
-        Ok(())
+        refuse_nul(texts)
     }
 }
 
@@ -156,7 +194,7 @@ impl TryFrom<String> for RestartPolicy {
 
     fn try_from(text: String) -> Result<RestartPolicy, SpecError> {
         let refuse = || {
-            SpecError(format!(
+            SpecError::invalid(format!(
                 "restart: {text:?} is none of no, on-failure and on-failure:n"
             ))
         };

@@ -213,7 +213,7 @@ async fn pull_policy_never_needs_what_was_pulled() {
         progress.lock().unwrap()[..],
         [
             PullProgress::Resolved { .. },
-            PullProgress::Downloaded { .. },
+            PullProgress::Transferred { .. },
             PullProgress::LayerDone { .. }
         ]
     ));
@@ -228,6 +228,7 @@ async fn a_follower_of_the_logs_sees_each_start_and_the_end() {
     let follow = LogOptions {
         follow: true,
         tail_lines: None,
+        ..LogOptions::default()
     };
     let mut logs = runtime.logs(CONTAINER, follow).await.unwrap();
     assert!(logs.next().now_or_never().is_none());

@@ -18,6 +18,7 @@ pub(crate) fn logs(logs: &Logs, global: &Global) -> Result<u8, Failure> {
     let options = LogOptions {
         follow: logs.follow,
         tail_lines: logs.tail,
+        ..LogOptions::default()
     };
     let result = session.logs(&logs.container, options, |entry| {
         pass_on(&entry, global.format)?;

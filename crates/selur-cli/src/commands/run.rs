@@ -170,6 +170,7 @@ impl Attachment {
             let options = LogOptions {
                 follow: true,
                 tail_lines: None,
+                ..LogOptions::default()
             };
             let ended = session.logs(&container, options, |entry| {
                 tell.send(Event::Output(entry))

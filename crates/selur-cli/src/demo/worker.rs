@@ -350,6 +350,7 @@ fn read_until(session: &Session, container: &str, until: &str) -> Result<Vec<Str
     let options = LogOptions {
         follow: true,
         tail_lines: None,
+        ..LogOptions::default()
     };
     session.logs(container, options, |entry| {
         let line = String::from_utf8_lossy(&entry.bytes)

@@ -198,6 +198,7 @@ pub async fn what_a_process_wrote_is_in_the_logs(fixture: &impl Fixture) {
     let follow = LogOptions {
         follow: true,
         tail_lines: None,
+        ..LogOptions::default()
     };
     let runtime = fixture.runtime();
     let stream = runtime.logs(subject.id, follow).await.expect("logs");
@@ -211,6 +212,7 @@ pub async fn what_a_process_wrote_is_in_the_logs(fixture: &impl Fixture) {
     let tail = LogOptions {
         follow: false,
         tail_lines: Some(0),
+        ..LogOptions::default()
     };
     let stream = runtime.logs(subject.id, tail).await.expect("logs");
     assert_eq!(stream.count().await, 0);

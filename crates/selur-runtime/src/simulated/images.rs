@@ -72,7 +72,7 @@ impl Images for Simulated {
                 digest: digest_of(&reference),
                 layers: vec![(layer.clone(), LAYER_BYTES)],
             });
-            progress(PullProgress::Downloaded {
+            progress(PullProgress::Transferred {
                 layer: layer.clone(),
                 bytes: LAYER_BYTES,
             });
@@ -84,10 +84,11 @@ impl Images for Simulated {
     fn load<'a>(
         &'a self,
         layout: &'a Path,
-        reference: &'a str,
-    ) -> BoxFuture<'a, Result<Image, RuntimeError>> {
+        reference: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<Image>, RuntimeError>> {
         Box::pin(async move {
-            let reference = in_full(reference)?;
+            let unnamed = || RuntimeError::new(Status::InvalidRequest, "the image has no name: give it one");
+            let reference = in_full(reference.ok_or_else(unnamed)?)?;
             // Source: OCI image specification 1.1, "Image Layout": the file that marks such a directory.
             let marker = layout.join("oci-layout");
             if !marker.is_file() {
@@ -97,7 +98,7 @@ impl Images for Simulated {
                 );
                 return Err(RuntimeError::new(Status::InvalidRequest, message));
             }
-            self.keep(&reference)
+            Ok(vec![self.keep(&reference)?])
         })
     }
 

@@ -101,7 +101,7 @@ impl Import<'_> {
             let last = reported.load(Ordering::Relaxed);
             if bytes >= last + PROGRESS_STEP_BYTES || bytes == descriptor.size {
                 reported.store(bytes, Ordering::Relaxed);
-                (self.progress)(PullProgress::Downloaded {
+                (self.progress)(PullProgress::Transferred {
                     layer: descriptor.digest.to_string(),
                     bytes,
                 });

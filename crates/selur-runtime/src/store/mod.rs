@@ -252,10 +252,11 @@ impl Images for Store {
     fn load<'a>(
         &'a self,
         layout: &'a Path,
-        reference: &'a str,
-    ) -> BoxFuture<'a, Result<Image, RuntimeError>> {
+        reference: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<Image>, RuntimeError>> {
         Box::pin(async move {
-            let reference = parse(reference)?;
+            let unnamed = || StoreError::Invalid("the image has no name: give it one".into());
+            let reference = parse(reference.ok_or_else(unnamed)?)?;
             let directory = layout.to_owned();
             let layout = joined(spawn_blocking(move || Layout::open(&directory)).await)?;
             let abort = CancellationToken::new();
@@ -267,7 +268,7 @@ impl Images for Store {
                 StoreError::Content(words) => StoreError::Invalid(words),
                 other => other,
             })?;
-            Ok(record.into_image())
+            Ok(vec![record.into_image()])
         })
     }
 

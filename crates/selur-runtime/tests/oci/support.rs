@@ -37,7 +37,7 @@ impl World {
         let layout = directory.path().join("layout");
         image.write_layout(&layout);
         let oci = open(&directory.path().join("root")).unwrap();
-        oci.images().unwrap().load(&layout, IMAGE).await.unwrap();
+        oci.images().unwrap().load(&layout, Some(IMAGE)).await.unwrap();
         World { oci, directory }
     }
 

@@ -14,7 +14,12 @@ async fn layout_is_loaded_under_the_given_name() {
         .layer(Tarball::new().file("top", 0o644, "1"))
         .write_layout(layout.path());
     let store = TestStore::new();
-    let loaded = store.store.load(layout.path(), "app:v1").await.unwrap();
+    let loaded = store
+        .store
+        .load(layout.path(), Some("app:v1"))
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!(
         (loaded.reference.as_str(), &loaded.digest),
         ("docker.io/library/app:v1", &image.digest())
@@ -43,11 +48,11 @@ async fn of_several_images_the_named_one_is_loaded() {
     std::fs::write(layout.path().join("index.json"), index.to_string()).unwrap();
     let store = TestStore::new();
     for (reference, text) in [("app:v1", "one"), ("app:v2", "two")] {
-        store.store.load(layout.path(), reference).await.unwrap();
+        store.store.load(layout.path(), Some(reference)).await.unwrap();
         let content = resolve(&store.store, reference, PullPolicy::Never).await.unwrap();
         assert_eq!(read(&content.layers[0], "text"), text);
     }
-    let error = store.store.load(layout.path(), "app:v3").await.unwrap_err();
+    let error = store.store.load(layout.path(), Some("app:v3")).await.unwrap_err();
     assert_eq!(error.status(), Status::ImageNotFound);
     assert!(
         error.chain().contains("none is named \"v3\""),
@@ -120,7 +125,7 @@ async fn broken_layouts_are_refused_and_leave_nothing() {
             .files([("f", &b"1"[..])])
             .write_layout(layout.path());
         harm(layout.path(), &image);
-        let error = store.store.load(layout.path(), "app:v1").await.unwrap_err();
+        let error = store.store.load(layout.path(), Some("app:v1")).await.unwrap_err();
         assert_eq!(error.status(), status, "{name}: {}", error.chain());
         assert!(error.chain().contains(words), "{name}: {}", error.chain());
         store.assert_empty();
@@ -134,7 +139,7 @@ async fn image_for_another_platform_names_both() {
         .platform("windows", "amd64")
         .write_layout(layout.path());
     let store = TestStore::new();
-    let error = store.store.load(layout.path(), "app:v1").await.unwrap_err();
+    let error = store.store.load(layout.path(), Some("app:v1")).await.unwrap_err();
     assert_eq!(error.status(), Status::ImageNotFound);
     let message = error.chain();
     assert!(
@@ -167,7 +172,7 @@ async fn layers_and_diff_ids_must_be_as_many() {
         .replace(&image.digest(), &digest(manifest.as_bytes()));
     std::fs::write(layout.path().join("index.json"), index).unwrap();
     let store = TestStore::new();
-    let error = store.store.load(layout.path(), "app:v1").await.unwrap_err();
+    let error = store.store.load(layout.path(), Some("app:v1")).await.unwrap_err();
     assert!(
         error.chain().contains("1 layers and 0 diff_ids"),
         "{}",
@@ -184,7 +189,7 @@ async fn deletion_removes_what_nothing_else_needs() {
     drop(load(&store, [shared.clone(), own]).await.unwrap());
     let layout = TempDir::new().unwrap();
     ImageBuilder::empty().layer(shared).write_layout(layout.path());
-    store.store.load(layout.path(), "other:v1").await.unwrap();
+    store.store.load(layout.path(), Some("other:v1")).await.unwrap();
     assert_eq!(store.list("layers").len(), 4);
 
     store.store.delete("layers:test").await.unwrap();

@@ -204,7 +204,7 @@ async fn progress_tells_digests_bytes_and_ends() {
     };
     assert_eq!(events_of_first[0], resolved);
     for (layer, bytes) in sizes {
-        assert!(events_of_first.contains(&PullProgress::Downloaded {
+        assert!(events_of_first.contains(&PullProgress::Transferred {
             layer: layer.clone(),
             bytes
         }));
@@ -214,7 +214,7 @@ async fn progress_tells_digests_bytes_and_ends() {
     assert!(
         !events_of_second
             .iter()
-            .any(|event| matches!(event, PullProgress::Downloaded { .. }))
+            .any(|event| matches!(event, PullProgress::Transferred { .. }))
     );
     assert_eq!(events_of_second.len(), 3);
 }

@@ -245,9 +245,18 @@ async fn what_a_tag_stood_for_stays_as_long_as_a_container_uses_it() {
     ImageBuilder::empty()
         .layer(Tarball::new().file("f", 0o644, "new"))
         .write_layout(directory("new"));
-    let first = store.store.load(&directory("old"), "moving:v1").await.unwrap();
+    let first = store
+        .store
+        .load(&directory("old"), Some("moving:v1"))
+        .await
+        .unwrap()
+        .remove(0);
     store.store.pin(container(1), &first.digest).unwrap();
-    store.store.load(&directory("new"), "moving:v1").await.unwrap();
+    store
+        .store
+        .load(&directory("new"), Some("moving:v1"))
+        .await
+        .unwrap();
     let content = store.store.content(&first.digest).unwrap();
     assert_eq!(read(&content.layers[0], "f"), "old");
 }

@@ -104,6 +104,6 @@ pub(crate) async fn load(
         .into_iter()
         .fold(ImageBuilder::empty(), ImageBuilder::layer);
     builder.write_layout(directory.path());
-    store.store.load(directory.path(), "layers:test").await?;
+    store.store.load(directory.path(), Some("layers:test")).await?;
     resolve(&store.store, "layers:test", PullPolicy::Never).await
 }
