@@ -20,6 +20,7 @@ pub mod abi;
 mod command;
 pub mod cursor;
 mod frame;
+mod hosted;
 mod id;
 mod image;
 mod name;
@@ -31,6 +32,7 @@ mod status;
 
 pub use command::Command;
 pub use frame::{Frame, HEADER_BYTES, MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES, MAX_RESPONSE_BYTES};
+pub use hosted::{Hosted, MAX_OPTIONS_BYTES, Subject};
 pub use id::ContainerId;
 pub use image::{DEFAULT_DOMAIN, DEFAULT_TAG, ImageReference};
 pub use name::{ContainerName, ContainerRef, MAX_NAME_BYTES, MIN_PREFIX_DIGITS};

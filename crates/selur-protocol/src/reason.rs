@@ -75,6 +75,14 @@ reasons! {
     SlotTooSmall = 20, InvalidRequest, "the answer does not fit into the slot: reserve more bytes";
     /// An input of the host's own making is not of its encoding.
     MalformedInput = 21, InvalidRequest, "the host gave the kernel an input that is not of its encoding";
+    /// The options, or the specification of an exec, are longer than 64 KiB.
+    OptionsTooLong = 22, InvalidRequest, "the options are longer than 65,536 bytes: make them shorter";
+    /// An exec says nothing of what to run.
+    MissingExecSpec = 23, InvalidRequest, "the exec has no specification: give one as second field, such as {\"command\":[\"ls\"]}";
+    /// The path of what is to be loaded is empty.
+    MissingPath = 24, InvalidRequest, "the path is empty: give that of an image archive or of a layout directory";
+    /// A volume's name is not of the grammar.
+    BadVolumeName = 25, InvalidRequest, "this is no volume name: use 1 to 63 letters, digits, _ . or -, a letter or digit first";
     /// No container has this id, name or prefix.
     NoSuchContainer = 32, ContainerNotFound, "no container has this id, name or id prefix: `selur ps -a` lists them";
     /// Several containers share the prefix.

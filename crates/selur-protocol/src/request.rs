@@ -1,6 +1,6 @@
 //! Requests: the payloads of the commands, decoded.
 
-use crate::{Command, ContainerName, ContainerRef, Frame, ImageReference, Reason, Signal};
+use crate::{Command, ContainerName, ContainerRef, Frame, Hosted, ImageReference, Reason, Signal};
 
 /// The longest container specification, in bytes of JSON.
 pub const MAX_SPEC_BYTES: usize = 65_536;
@@ -54,6 +54,8 @@ pub enum Request<'a> {
     Resume(ContainerRef<'a>),
     /// `container`
     Wait(ContainerRef<'a>),
+    /// What the host does with the payload that it kept.
+    Hosted(Hosted<'a>),
 }
 
 impl<'a> Request<'a> {
@@ -68,6 +70,7 @@ impl<'a> Request<'a> {
             Command::ListContainers if text.is_empty() => return Ok(Request::List),
             Command::ListContainers => return Err(Reason::UnexpectedPayload),
             Command::CreateContainer => return create(text),
+            command if command.is_hosted() => return Hosted::parse(command, text).map(Request::Hosted),
             _ => {}
         }
         let mut fields = text.splitn(3, '\0');

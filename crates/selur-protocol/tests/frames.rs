@@ -91,7 +91,7 @@ fn each_way_in_which_a_frame_is_malformed_has_its_reason() {
         (&[0, 0, 0, 0, 0, b'x'], Reason::LengthMismatch),
         (&[0, 1, 0, 4, 0], Reason::PayloadTooLong),
         (&[0, 0xff, 0xff, 0xff, 0xff], Reason::PayloadTooLong),
-        (&[0x0b, 0, 0, 0, 0], Reason::UnknownCommand),
+        (&[0x1c, 0, 0, 0, 0], Reason::UnknownCommand),
         (&[0xf0, 0, 0, 0, 0], Reason::UnknownCommand),
     ];
     for (bytes, reason) in cases {
@@ -177,8 +177,8 @@ fn a_create_has_an_image_and_may_have_a_name_and_a_specification() {
 #[test]
 fn every_code_is_read_back_and_no_other_is() {
     for code in 0..=u8::MAX {
-        assert!(Command::from_code(code).map_or(code > 0x0a, |it| it.code() == code));
-        assert!(Status::from_code(code).map_or(code > 0x0c, |it| it.code() == code));
+        assert!(Command::from_code(code).map_or(code > 0x1b, |it| it.code() == code));
+        assert!(Status::from_code(code).map_or(code > 0x0d, |it| it.code() == code));
         assert!(State::from_code(code).map_or(code > 4, |it| it.code() == code));
         let known = Reason::ALL.iter().any(|reason| reason.code() == code);
         assert_eq!(
