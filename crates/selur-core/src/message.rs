@@ -1,7 +1,7 @@
 //! Words for people: what the kernel's reasons mean for the request at hand.
 
 use crate::Response;
-use selur_protocol::{Command, Frame, Reason, State, Status};
+use selur_protocol::{Command, Frame, ImageReference, Reason, State, Status};
 
 /// How much of an argument a message shows, in characters.
 const SHOWN_CHARACTERS: usize = 80;
@@ -10,7 +10,7 @@ const SHOWN_CHARACTERS: usize = 80;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     command: Option<Command>,
-    /// The first field of the payload: a container or an image.
+    /// The first field of the payload: a container, an image, a volume.
     argument: String,
     /// The second field: a name, a timeout, a signal.
     option: String,
@@ -39,6 +39,18 @@ impl Subject {
     pub(crate) fn command(&self) -> Option<Command> {
         self.command
     }
+
+    fn names_volume(&self) -> bool {
+        matches!(
+            self.command,
+            Some(Command::CreateVolume | Command::InspectVolume | Command::DeleteVolume)
+        )
+    }
+
+    /// Of two image references it is the second that is wrong.
+    fn names_good_image(&self) -> bool {
+        self.command == Some(Command::TagImage) && ImageReference::parse(&self.argument).is_ok()
+    }
 }
 
 /// The response for a failure that the kernel decided on.
@@ -56,6 +68,8 @@ pub(crate) fn runtime_failure(status: Status, message: Option<String>) -> Respon
 
 fn words(reason: Reason, state: Option<State>, subject: &Subject) -> String {
     let quoted = match reason {
+        Reason::NameLooksLikeId if subject.names_volume() => &subject.argument,
+        Reason::BadImage if subject.names_good_image() => &subject.option,
         Reason::BadName
         | Reason::NameLooksLikeId
         | Reason::NameTaken
@@ -64,6 +78,7 @@ fn words(reason: Reason, state: Option<State>, subject: &Subject) -> String {
         | Reason::BadForce => &subject.option,
         Reason::BadImage
         | Reason::BadContainer
+        | Reason::BadVolumeName
         | Reason::NoSuchContainer
         | Reason::AmbiguousPrefix
         | Reason::ContainerDeleted
@@ -83,10 +98,22 @@ fn words(reason: Reason, state: Option<State>, subject: &Subject) -> String {
 }
 
 fn wrong_state(command: Command, state: State) -> String {
-    let verb = command.name().split('_').next().unwrap_or("use");
+    let verb = match command {
+        Command::Exec => "exec in",
+        Command::Attach => "attach to",
+        Command::Stats => "sample",
+        Command::Top => "list the processes of",
+        other => other.name().split('_').next().unwrap_or("use"),
+    };
     let advice = match (command, state) {
         (Command::DeleteContainer, _) => ": stop it first, or delete it with force",
         (Command::StartContainer, State::Paused) => ": resume it",
+        (Command::Exec, State::Paused) => ": resume it first",
+        (Command::Exec | Command::Stats | Command::Top, State::Created | State::Stopped) => {
+            ": start it first"
+        }
+        (Command::Exec | Command::Stats | Command::Top, State::Restarting) => ": wait until it runs",
+        (Command::Attach, State::Stopped) => ": its process has ended, but its logs can be read",
         (Command::KillContainer | Command::PauseContainer | Command::ResumeContainer, State::Created) => {
             ": start it first"
         }

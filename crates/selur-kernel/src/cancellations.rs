@@ -26,20 +26,27 @@ impl Engine<'_> {
             },
             None,
         );
+        let container = self.operations.records[index].container();
         match self.operations.records[index].effect {
             EffectStage::None => {
                 self.unchain(index);
                 self.settle(index, answer);
-                self.abort_unwanted_delete(self.operations.records[index].container());
+                if let Some(container) = container {
+                    self.abort_unwanted_delete(container);
+                }
             }
             EffectStage::Ready => {
                 self.take_back(index);
                 self.settle(index, answer);
-                self.give_up_turn(index);
+                if let Some(container) = container {
+                    self.give_up_turn(index, container);
+                }
             }
             EffectStage::Running => {
                 self.settle(index, answer);
-                if !self.is_wanted_by_others(index) {
+                let is_wanted =
+                    container.map_or(false, |container| self.is_wanted_by_others(index, container));
+                if !is_wanted {
                     self.abort(index);
                 }
             }
@@ -48,9 +55,8 @@ impl Engine<'_> {
     }
 
     /// Lets others go on where an effect that was not handed out stood in their way.
-    fn give_up_turn(&mut self, index: usize) {
+    fn give_up_turn(&mut self, index: usize, container: usize) {
         let operation = self.operations.records[index];
-        let container = operation.container();
         if operation.chain == Chain::Forces {
             self.unchain(index);
             self.next_forced_delete(container);
@@ -75,9 +81,9 @@ impl Engine<'_> {
     }
 
     /// Whether others joined this forced delete.
-    fn is_wanted_by_others(&self, index: usize) -> bool {
+    fn is_wanted_by_others(&self, index: usize, container: usize) -> bool {
         let operation = &self.operations.records[index];
-        let record = &self.table.records[operation.container()];
+        let record = &self.table.records[container];
         operation.chain == Chain::Forces
             && record.phase == Phase::Live
             && record.forces.first != record.forces.last

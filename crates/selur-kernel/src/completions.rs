@@ -29,13 +29,21 @@ impl Engine<'_> {
         self.leave_outbox_if_silent(index);
 
         let operation = self.operations.records[index];
-        let container = operation.container();
+        let container = match operation.container() {
+            Some(container) => container,
+            // There is nothing that a report could be about.
+            None => {
+                self.settle_by_status(index, status);
+                self.finish(index);
+                return Ok(());
+            }
+        };
         self.apply(container, report);
         let has_container = self.table.records[container].running == Link::to(index);
         let succeeded = status == Status::Success;
         match operation.command() {
             Command::CreateContainer => {
-                self.complete_create(index, status);
+                self.complete_create(index, container, status);
                 return Ok(());
             }
             Command::DeleteContainer if has_container && operation.is_forced_delete() => {
@@ -59,9 +67,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn complete_create(&mut self, index: usize, status: Status) {
+    fn complete_create(&mut self, index: usize, container: usize, status: Status) {
         let operation = self.operations.records[index];
-        let container = operation.container();
         if status != Status::Success {
             self.table.records[container].running = Link::NONE;
             self.settle_by_status(index, status);
@@ -121,7 +128,7 @@ impl Engine<'_> {
     fn settle_by_status(&mut self, index: usize, status: Status) {
         let operation = &self.operations.records[index];
         let answer = match status {
-            Status::Success if operation.command() == Command::InspectContainer => Answer::HostData,
+            Status::Success if operation.is_answered_by_host() => Answer::HostData,
             Status::Success => Answer::Done,
             _ if operation.is_cancelled_by_delete() => failed(Reason::CancelledByDelete, None),
             status => Answer::Failed {

@@ -103,7 +103,10 @@ pub(crate) fn digest(
     for operation in operations.iter().filter(|operation| operation.id != 0) {
         let mut fnv = Fnv::new();
         fnv.word(names.operation(operation.id));
-        fnv.bytes(names.container(&containers[operation.container()].id).as_bytes());
+        match operation.container() {
+            Some(container) => fnv.bytes(names.container(&containers[container].id).as_bytes()),
+            None => fnv.bytes(ContainerId::NONE.as_bytes()),
+        }
         for word in operation.digest_words() {
             fnv.word(word);
         }

@@ -27,13 +27,15 @@ pub(crate) const fn failed(reason: Reason, state: Option<State>) -> Answer {
 }
 
 impl Engine<'_> {
-    /// Opens a ticket for a task on a container.
+    /// Opens a ticket for a task, on a container if it is about one.
     ///
     /// # Errors
     /// [`Reason::TicketsFull`], [`Reason::WaitsFull`].
-    pub(crate) fn open(&mut self, container: usize, task: Task) -> Result<usize, Reason> {
+    pub(crate) fn open(&mut self, container: Option<usize>, task: Task) -> Result<usize, Reason> {
         let index = self.operations.open(Operation::new(container, task))?;
-        self.table.records[container].pins += 1;
+        if let Some(container) = container {
+            self.table.records[container].pins += 1;
+        }
         Ok(index)
     }
 
@@ -80,8 +82,10 @@ impl Engine<'_> {
         }
         let container = operation.container();
         self.operations.free(index);
-        self.table.records[container].pins -= 1;
-        self.free_if_unused(container);
+        if let Some(container) = container {
+            self.table.records[container].pins -= 1;
+            self.free_if_unused(container);
+        }
     }
 
     fn free_if_unused(&mut self, container: usize) {
@@ -93,7 +97,10 @@ impl Engine<'_> {
 
     /// Puts an operation into one of its container's chains.
     pub(crate) fn enchain(&mut self, index: usize, chain: Chain) {
-        let container = self.operations.records[index].container();
+        let container = match self.operations.records[index].container() {
+            Some(container) => container,
+            None => return,
+        };
         let record = &mut self.table.records[container];
         let ends = match chain {
             Chain::None => return,
@@ -107,7 +114,11 @@ impl Engine<'_> {
     /// Takes an operation out of the chain it is in, if any.
     pub(crate) fn unchain(&mut self, index: usize) {
         let operation = &self.operations.records[index];
-        let record = &mut self.table.records[operation.container()];
+        let container = match operation.container() {
+            Some(container) => container,
+            None => return,
+        };
+        let record = &mut self.table.records[container];
         let ends = match operation.chain {
             Chain::None => return,
             Chain::Queue => &mut record.queue,
@@ -159,8 +170,9 @@ impl Engine<'_> {
     /// Has an operation's effect handed out; most have the container to themselves.
     pub(crate) fn act(&mut self, index: usize) {
         let operation = &self.operations.records[index];
-        if is_exclusive(operation.command()) && !operation.is_forced_delete() {
-            self.table.records[operation.container()].running = Link::to(index);
+        let has_it_alone = is_exclusive(operation.command()) && !operation.is_forced_delete();
+        if let Some(container) = operation.container().filter(|_| has_it_alone) {
+            self.table.records[container].running = Link::to(index);
         }
         self.emit(index);
     }

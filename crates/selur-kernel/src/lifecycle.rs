@@ -16,7 +16,7 @@ pub(crate) enum Decision {
     Refuse,
 }
 
-/// What a command does in a state: start, stop, pause, resume, plain delete and kill. The others act in every state.
+/// What a command does in a state. Those that are not named act in every state: inspect and logs among them.
 pub(crate) fn decide(command: Command, state: State) -> Decision {
     use Command::*;
     use Decision::*;
@@ -41,6 +41,15 @@ pub(crate) fn decide(command: Command, state: State) -> Decision {
 
         (DeleteContainer, State::Created | State::Stopped) => Act,
         (DeleteContainer, State::Running | State::Paused | State::Restarting) => Refuse,
+
+        (Exec, State::Running) => Act,
+        (Exec, State::Created | State::Paused | State::Restarting | State::Stopped) => Refuse,
+
+        (Stats | Top, State::Running | State::Paused) => Act,
+        (Stats | Top, State::Created | State::Restarting | State::Stopped) => Refuse,
+
+        (Attach, State::Created | State::Running | State::Paused | State::Restarting) => Act,
+        (Attach, State::Stopped) => Refuse,
 
         (_, _) => Act,
     }

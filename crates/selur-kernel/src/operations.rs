@@ -83,6 +83,8 @@ pub(crate) enum Task {
     Pause,
     Resume,
     Wait,
+    /// A hosted command.
+    Host(Command),
 }
 
 /// The abort of a running effect waits to be polled.
@@ -107,7 +109,8 @@ pub(crate) struct Operation {
     argument: u32,
     /// create, until its effect is polled: the payload's length. Settled: exit code, or status, reason, state + 1.
     value: u32,
-    container: u16,
+    /// None: a hosted command that names no container.
+    container: Link,
     /// Invariant: `next` and `previous` are the neighbours in `chain`; `next` also chains free records.
     next: Link,
     previous: Link,
@@ -126,7 +129,7 @@ impl Operation {
         id: 0,
         argument: 0,
         value: 0,
-        container: 0,
+        container: Link::NONE,
         next: Link::NONE,
         previous: Link::NONE,
         out_next: Link::NONE,
@@ -139,7 +142,7 @@ impl Operation {
         answer: Settled::Done,
     };
 
-    pub(crate) fn new(container: usize, task: Task) -> Operation {
+    pub(crate) fn new(container: Option<usize>, task: Task) -> Operation {
         let (command, argument, value, option) = match task {
             Task::Create {
                 offset,
@@ -158,9 +161,10 @@ impl Operation {
             Task::Pause => (Command::PauseContainer, 0, 0, false),
             Task::Resume => (Command::ResumeContainer, 0, 0, false),
             Task::Wait => (Command::WaitContainer, 0, 0, false),
+            Task::Host(command) => (command, 0, 0, false),
         };
         Operation {
-            container: container as u16,
+            container: container.map_or(Link::NONE, Link::to),
             command,
             argument,
             value,
@@ -170,8 +174,9 @@ impl Operation {
         }
     }
 
-    pub(crate) fn container(&self) -> usize {
-        usize::from(self.container)
+    /// The record of the container that it is about, if it is about one.
+    pub(crate) fn container(&self) -> Option<usize> {
+        self.container.index()
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -184,6 +189,11 @@ impl Operation {
 
     pub(crate) fn is_forced_delete(&self) -> bool {
         self.command == Command::DeleteContainer && self.flags & OPTION != 0
+    }
+
+    /// Whether its success has data that the host keeps.
+    pub(crate) fn is_answered_by_host(&self) -> bool {
+        self.command == Command::InspectContainer || self.command.is_hosted()
     }
 
     /// The slot that a create holds until its effect is polled, as an offset in the arena.
@@ -243,7 +253,7 @@ impl Operation {
         };
     }
 
-    /// The answer that was settled; `id` is the container's.
+    /// The answer that was settled; `id` is the container's, of which a create has one.
     pub(crate) fn answer(&self, id: selur_protocol::ContainerId) -> Answer {
         match self.answer {
             Settled::Done => Answer::Done,

@@ -5,6 +5,7 @@
 use crate::engine::Engine;
 use crate::link::Link;
 use crate::operations::{EffectStage, TicketStage};
+use selur_protocol::ContainerId;
 use selur_protocol::abi::Output;
 
 impl Engine<'_> {
@@ -13,7 +14,10 @@ impl Engine<'_> {
         let index = self.operations.head.outbox.first.index()?;
         let held_slot = self.operations.records[index].held_slot();
         let operation = &mut self.operations.records[index];
-        let container = self.table.records[operation.container()].id;
+        let container = match operation.container() {
+            Some(container) => self.table.records[container].id,
+            None => ContainerId::NONE,
+        };
         let output = match (operation.effect, operation.abort_waits(), operation.ticket) {
             (EffectStage::Ready, ..) => {
                 operation.effect = EffectStage::Running;

@@ -13,14 +13,15 @@ use crate::table::Phase;
 use crate::utf8::is_utf8;
 use selur_protocol::abi::{Answer, Outcome};
 use selur_protocol::{
-    Command, ContainerId, ContainerName, ContainerRef, Frame, HEADER_BYTES, MAX_NAME_BYTES, Reason, Request,
-    State, Status,
+    Command, ContainerId, ContainerName, ContainerRef, Frame, HEADER_BYTES, Hosted, MAX_NAME_BYTES, Reason,
+    Request, State, Status, Subject,
 };
 
 /// Where a response begins in its slot: its data begins where the payload began, so that a ping's never moves.
 const STATUS_OFFSET: usize = HEADER_BYTES - 1;
 
-/// Longer frames are no valid container requests but for leading zeros, and are decoded in place.
+/// Longer frames are those of hosted commands, whose options may be long, and those with leading zeros. They are decoded in
+/// place: nothing but a container's name is read of them, and bytes that change give another name, or none.
 const COPY_BYTES: usize = 256;
 
 /// How a request goes on.
@@ -49,6 +50,8 @@ impl From<Reason> for Refusal {
 enum Resolved {
     List,
     On(usize, Task),
+    /// A hosted command that names no container.
+    Host(Command),
 }
 
 impl Engine<'_> {
@@ -143,7 +146,7 @@ impl Engine<'_> {
             offset: slot.offset as u32,
             payload_bytes: (frame_bytes - HEADER_BYTES) as u32,
         };
-        let index = self.open(container, task)?;
+        let index = self.open(Some(container), task)?;
         self.act(index);
         Ok(Progress::Holding(self.ticket(index)))
     }
@@ -162,6 +165,11 @@ impl Engine<'_> {
         match task {
             Resolved::List => self.list(slot),
             Resolved::On(container, task) => self.ask(slot, container, task),
+            Resolved::Host(command) => {
+                let index = self.open(None, Task::Host(command))?;
+                self.act(index);
+                Ok(Progress::Pending(self.ticket(index)))
+            }
         }
     }
 
@@ -179,6 +187,10 @@ impl Engine<'_> {
             Request::Pause(container) => (container, Task::Pause),
             Request::Resume(container) => (container, Task::Resume),
             Request::Wait(container) => (container, Task::Wait),
+            Request::Hosted(Hosted { command, subject, .. }) => match subject {
+                Subject::Container(container) => (container, Task::Host(command)),
+                _ => return Ok(Resolved::Host(command)),
+            },
             Request::Ping(_) | Request::Create { .. } => return Err(Reason::UnknownCommand),
         };
         Ok(Resolved::On(self.table.resolve(&container)?, task))
@@ -216,7 +228,7 @@ impl Engine<'_> {
                 return Ok(Progress::Data(exit.map_or(0, |code| write_decimal(code, place))));
             }
             Task::Wait => {
-                let index = self.open(container, task)?;
+                let index = self.open(Some(container), task)?;
                 self.enchain(index, Chain::Waiters);
                 return Ok(Progress::Pending(self.ticket(index)));
             }
@@ -229,6 +241,7 @@ impl Engine<'_> {
             Task::Kill { .. } => Command::KillContainer,
             Task::Pause => Command::PauseContainer,
             Task::Resume => Command::ResumeContainer,
+            Task::Host(command) => command,
         };
         let has_turn = if is_exclusive(command) {
             self.is_idle(container)
@@ -236,7 +249,7 @@ impl Engine<'_> {
             exists
         };
         if !has_turn {
-            let index = self.open(container, task)?;
+            let index = self.open(Some(container), task)?;
             self.enchain(index, Chain::Queue);
             return Ok(Progress::Pending(self.ticket(index)));
         }
@@ -247,7 +260,7 @@ impl Engine<'_> {
                 state: Some(state),
             }),
             Decision::Act => {
-                let index = self.open(container, task)?;
+                let index = self.open(Some(container), task)?;
                 self.act(index);
                 Ok(Progress::Pending(self.ticket(index)))
             }
@@ -270,7 +283,7 @@ impl Engine<'_> {
             self.remove(container);
             return Ok(Progress::Data(0));
         }
-        let index = self.open(container, task)?;
+        let index = self.open(Some(container), task)?;
         self.enchain(index, Chain::Forces);
         if is_first {
             self.settle_all(record.queue, cancelled);

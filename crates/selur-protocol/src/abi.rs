@@ -90,7 +90,7 @@ pub enum Action {
     /// Thaw it.
     Resume,
     /// Do a command for which [`Command::is_hosted`] holds, with the payload that the host kept. The effect's id is its
-    /// ticket. Where the command names no container, the effect's container is all zeros.
+    /// ticket; its container is [`ContainerId::NONE`] unless [`Command::names_container`].
     Host(Command),
 }
 
@@ -103,7 +103,7 @@ pub enum Answer {
     Created(ContainerId),
     /// Success: the exit code; none if nobody knows it, which is answered as empty data.
     Exited(Option<i32>),
-    /// Success: the host has the data, kept from the effect's completion (inspect).
+    /// Success: the host has the data, kept from the effect's completion (inspect and hosted commands).
     HostData,
     /// Failure: the status is the reason's, or for [`Reason::Runtime`] the one the runtime gave.
     Failed {
@@ -130,7 +130,7 @@ pub enum Output {
     Effect {
         /// Names it in its completion.
         effect: u64,
-        /// The container.
+        /// The container; [`ContainerId::NONE`] where the action's command names none.
         container: ContainerId,
         /// What to do.
         action: Action,
@@ -517,7 +517,13 @@ impl Output {
             7 => Output::Abort { effect: id },
             _ => return None,
         };
-        if output.encode() == *bytes {
+        let names_what_it_must = match output {
+            Output::Effect {
+                container, action, ..
+            } => action.command().names_container() || container == ContainerId::NONE,
+            _ => true,
+        };
+        if names_what_it_must && output.encode() == *bytes {
             Some(output)
         } else {
             None

@@ -146,4 +146,13 @@ impl Command {
     pub const fn is_hosted(self) -> bool {
         self.code() > Command::WaitContainer.code()
     }
+
+    /// Whether the command is about one container: its id stands in the effect.
+    pub const fn names_container(self) -> bool {
+        match self {
+            Command::Ping | Command::ListContainers => false,
+            Command::Exec | Command::Logs | Command::Attach | Command::Stats | Command::Top => true,
+            other => !other.is_hosted(),
+        }
+    }
 }

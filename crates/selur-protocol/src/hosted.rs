@@ -60,7 +60,7 @@ impl<'a> Hosted<'a> {
         let mut fields = text.split('\0');
         let mut field = || fields.next().unwrap_or("");
         let subject = match command {
-            Command::Exec | Command::Logs | Command::Attach | Command::Stats | Command::Top => {
+            command if command.is_hosted() && command.names_container() => {
                 Subject::Container(ContainerRef::parse(field())?)
             }
             Command::PullImage | Command::PushImage | Command::DeleteImage => {

@@ -17,6 +17,9 @@ impl ContainerId {
     /// The length of the textual form, in bytes.
     pub const HEX_BYTES: usize = 32;
 
+    /// All zeros: stands where a command names no container.
+    pub const NONE: ContainerId = ContainerId([0; 16]);
+
     /// The id made of these bits.
     pub const fn from_bytes(bytes: [u8; 16]) -> ContainerId {
         ContainerId(bytes)

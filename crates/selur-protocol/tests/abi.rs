@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use selur_protocol::abi::{Action, Answer, Observation, Outcome, Output, Report, Submitted};
-use selur_protocol::{ContainerId, MAX_RESPONSE_BYTES, Reason, Signal, State, Status};
+use selur_protocol::{Command, ContainerId, MAX_RESPONSE_BYTES, Reason, Signal, State, Status};
 
 fn ids() -> impl Strategy<Value = ContainerId> {
     any::<[u8; 16]>().prop_map(ContainerId::from_bytes)
@@ -33,6 +33,7 @@ fn actions() -> impl Strategy<Value = Action> {
             signal: Signal::from_number(number).unwrap()
         }),
         select(&[Action::Start, Action::Inspect, Action::Pause, Action::Resume][..]),
+        select(&Command::ALL[usize::from(Command::Exec.code())..]).prop_map(Action::Host),
     ]
 }
 
@@ -59,9 +60,13 @@ fn answers() -> impl Strategy<Value = Answer> {
 fn outputs() -> impl Strategy<Value = Output> {
     prop_oneof![
         (any::<u64>(), answers()).prop_map(|(ticket, answer)| Output::Answer { ticket, answer }),
-        (any::<u64>(), ids(), actions()).prop_map(|(effect, container, action)| Output::Effect {
+        (any::<u64>(), ids(), actions()).prop_map(|(effect, id, action)| Output::Effect {
             effect,
-            container,
+            container: if action.command().names_container() {
+                id
+            } else {
+                ContainerId::NONE
+            },
             action
         }),
         any::<u64>().prop_map(|effect| Output::Abort { effect }),
@@ -212,5 +217,29 @@ fn every_action_names_the_command_that_asks_for_it() {
     ];
     for (action, name) in commands {
         assert_eq!(action.command().name(), name);
+    }
+    for command in Command::ALL.into_iter().filter(|command| command.is_hosted()) {
+        assert_eq!(Action::Host(command).command(), command);
+    }
+}
+
+#[test]
+fn an_effect_of_a_command_that_names_no_container_carries_none() {
+    for command in Command::ALL.into_iter().filter(|command| command.is_hosted()) {
+        let effect = |container| Output::Effect {
+            effect: 1,
+            container,
+            action: Action::Host(command),
+        };
+        let (none, some) = (
+            effect(ContainerId::NONE),
+            effect(ContainerId::from_bytes([7; 16])),
+        );
+        if command.names_container() {
+            assert_eq!(Output::decode(&some.encode()), Some(some), "{}", command.name());
+        } else {
+            assert_eq!(Output::decode(&none.encode()), Some(none), "{}", command.name());
+            assert_eq!(Output::decode(&some.encode()), None, "{}", command.name());
+        }
     }
 }

@@ -5,7 +5,8 @@
 //! bounded: the requests of each container are a fixed multiset, one scene each; and the cancellations, the spontaneous
 //! exits and the deletions by others are at most one each in a scene. Containers do not wait for each other, so a free
 //! choice among all requests would only multiply the space of one container by itself; instead,
-//! `one_container_with_every_choice_of_requests` walks through every choice of three on one container.
+//! `one_container_with_every_choice_of_requests` walks through every choice of three on one container, and through each
+//! beside hosted commands.
 //!
 //! Equal containers are interchangeable, so states that differ in their numbering alone count once: the hash of a state is
 //! the least of its hashes under all such permutations. Tickets are named by what was asked, not by when.
@@ -18,6 +19,7 @@
 //! - *belief is true*: when all is quiet, the kernel's states and names are those outside.
 
 mod fingerprint;
+mod quiet;
 mod scene;
 mod world;
 
@@ -177,6 +179,7 @@ fn two_containers_with_four_requests_each() {
         "2 x 4, forced twice",
         scene(vec![vec![Create, Inspect, Force, Force]; 2]),
     );
+    states += explore("2 x 4, hosted", scene(vec![vec![Create, Exec, Pull, Force]; 2]));
     let told_at_once = Scene {
         late: false,
         ..scene(vec![vec![Pause, Resume, Kill, Force]; 2])
@@ -218,7 +221,7 @@ fn two_containers_that_others_delete_and_whose_outputs_are_polled_late() {
     println!("lost or polled late: {states} states");
 }
 
-/// Every choice of three requests, beside the create or on a container that is there.
+/// Every choice of three requests, beside the create or on a container that is there; and every one beside hosted ones.
 #[test]
 fn one_container_with_every_choice_of_requests() {
     use Ask::*;
@@ -253,8 +256,21 @@ fn one_container_with_every_choice_of_requests() {
             }
         }
     }
+    for beside in menu {
+        each(Scene {
+            losses: 1,
+            ..scene(vec![vec![Create, Exec, Pull, beside]])
+        });
+        for born in State::ALL {
+            each(Scene {
+                born,
+                losses: 1,
+                ..scene(vec![vec![Exec, Pull, beside]])
+            });
+        }
+    }
     println!("one container: {states} states of {scenes} scenes");
-    assert_eq!(scenes, 165 * 7);
+    assert_eq!(scenes, 165 * 7 + 9 * 6);
     for (event, seen) in [
         ("undo", &UNDO),
         ("abort", &ABORT),

@@ -18,6 +18,10 @@ pub enum Ask {
     Pause,
     Resume,
     Wait,
+    /// A hosted command on the container.
+    Exec,
+    /// A hosted command on no container.
+    Pull,
 }
 
 impl Ask {
@@ -32,6 +36,8 @@ impl Ask {
             Ask::Pause => Command::PauseContainer,
             Ask::Resume => Command::ResumeContainer,
             Ask::Wait => Command::WaitContainer,
+            Ask::Exec => Command::Exec,
+            Ask::Pull => Command::PullImage,
         }
     }
 
@@ -39,7 +45,7 @@ impl Ask {
     pub fn queues(self) -> bool {
         !matches!(
             self,
-            Ask::Create | Ask::Inspect | Ask::Force | Ask::Kill | Ask::Wait
+            Ask::Create | Ask::Inspect | Ask::Force | Ask::Kill | Ask::Wait | Ask::Exec | Ask::Pull
         )
     }
 }

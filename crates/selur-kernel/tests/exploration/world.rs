@@ -3,14 +3,22 @@
 //! It knows what is true, what is on its way, and what must never happen; which step comes next is the checker's choice.
 
 use crate::scene::{Ask, MOST_CONTAINERS, MOST_REQUESTS, Scene, Step};
-use selur_kernel::{Input, Kernel, SlotUse, Usage};
+use selur_kernel::{Input, Kernel, SlotUse};
 use selur_protocol::abi::{Action, Answer, CancelCause, Observation, Outcome, Output, Report};
 use selur_protocol::{Command, ContainerId, Frame, Reason, State, Status};
 
 /// Small: 3 containers, 14 operations, 4 blocks.
 pub type Checked = Kernel<3, 4, 14, 4, 1, 1024>;
 
-const NAMES: [&str; MOST_CONTAINERS] = ["a", "b", "c"];
+pub const NAMES: [&str; MOST_CONTAINERS] = ["a", "b", "c"];
+
+/// What comes with the completion of a command that names no container: believed of any, it would be seen.
+const LIE: Report = Report {
+    generation: 99,
+    sequence: 99,
+    state: State::Restarting,
+    exit_code: None,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Asked {
@@ -38,10 +46,10 @@ pub struct Effect {
 /// What is true of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Truth {
-    exists: bool,
-    state: State,
-    generation: u32,
-    sequence: u32,
+    pub exists: bool,
+    pub state: State,
+    pub generation: u32,
+    pub sequence: u32,
     /// The kernel was told that it is deleted: what was seen before is no longer passed on.
     told_gone: bool,
 }
@@ -215,82 +223,6 @@ impl World {
         }
     }
 
-    /// Whether nothing more has to happen by itself.
-    pub fn is_quiet(&self, scene: &Scene) -> bool {
-        let all_asked = scene
-            .requests
-            .iter()
-            .zip(&self.asked)
-            .all(|(requests, asked)| asked[..requests.len()].iter().all(|asked| *asked != Asked::Not));
-        all_asked
-            && self.effects.is_empty()
-            && self.flying.is_empty()
-            && (scene.eager || self.kernel.clone().poll().is_none())
-    }
-
-    /// noLostRequests: when all is quiet every ticket is answered, but for waits on what has not ended.
-    pub fn nothing_is_lost(&self, scene: &Scene) -> bool {
-        !self.is_quiet(scene)
-            || scene.requests.iter().enumerate().all(|(container, requests)| {
-                requests.iter().zip(&self.asked[container]).all(|(ask, asked)| {
-                    let truth = &self.truth[container];
-                    let may_wait = *ask == Ask::Wait && truth.exists && truth.state != State::Stopped;
-                    *asked == Asked::Answered || may_wait
-                })
-            })
-    }
-
-    /// noMemoryLeaks: when all is quiet the records in use are those of what exists and of open waits.
-    pub fn nothing_is_left(&self, scene: &Scene) -> bool {
-        if !self.is_quiet(scene) {
-            return true;
-        }
-        let open = self
-            .asked
-            .iter()
-            .flatten()
-            .filter(|asked| matches!(asked, Asked::Open { .. }))
-            .count();
-        let existing = self.truth.iter().filter(|truth| truth.exists).count();
-        let usage = Usage {
-            containers: existing as u32,
-            operations: open as u32,
-            slots: 0,
-            blocks: 0,
-        };
-        self.kernel.usage() == usage
-    }
-
-    /// When all is quiet the kernel believes what is true: states, and which names are free.
-    pub fn belief_is_true(&self, scene: &Scene) -> bool {
-        !self.is_quiet(scene)
-            || (0..scene.requests.len()).all(|container| {
-                let truth = &self.truth[container];
-                let mut kernel = self.kernel.clone();
-                let name = NAMES[container];
-                let asked = (
-                    send(&mut kernel, Command::PauseContainer, &[name], 9),
-                    send(&mut kernel, Command::CreateContainer, &["i", name], 9),
-                );
-                let name_taken = matches!(
-                    asked.1,
-                    Outcome::Ready {
-                        reason: Some(Reason::NameTaken),
-                        ..
-                    }
-                );
-                name_taken == truth.exists
-                    && match asked.0 {
-                        Outcome::Pending { .. } => truth.exists && truth.state == State::Running,
-                        Outcome::Ready { reason: None, .. } => truth.exists && truth.state == State::Paused,
-                        Outcome::Ready {
-                            state: Some(state), ..
-                        } => truth.exists && truth.state == state,
-                        Outcome::Ready { .. } => !truth.exists,
-                    }
-            })
-    }
-
     fn expect(&mut self, holds: bool, otherwise: &'static str) {
         if !holds && self.wrong.is_none() {
             self.wrong = Some(otherwise);
@@ -303,6 +235,8 @@ impl World {
         let fields: &[&str] = match ask {
             Ask::Create => &["i", name],
             Ask::Force => &[name, "force"],
+            Ask::Exec => &[name, "{}"],
+            Ask::Pull => &["i"],
             _ => &[name],
         };
         if ask == Ask::Force
@@ -343,7 +277,22 @@ impl World {
                 container,
                 action,
             }) => {
-                self.handed_out(scene, effect, usize::from(container.as_bytes()[0]) - 1, action);
+                let whose = match usize::from(container.as_bytes()[0]).checked_sub(1) {
+                    Some(container) => container,
+                    // It is about no container: it is listed with the one whose scene asked for it.
+                    None => match self.place_of(effect) {
+                        Some((container, _)) => container,
+                        None => {
+                            self.expect(false, "an effect on no container that nobody asked for");
+                            return true;
+                        }
+                    },
+                };
+                self.expect(
+                    action.command().names_container() == (container != ContainerId::NONE),
+                    "an effect has a container that its command does not name, or none",
+                );
+                self.handed_out(scene, effect, whose, action);
             }
         }
         true
@@ -406,6 +355,12 @@ impl World {
             self.expect(alone, "two forced deletes run at once");
             let create_runs = running.iter().any(|it| it.command == Command::CreateContainer);
             self.expect(!create_runs, "a forced delete runs beside the create");
+        } else if action.command().is_hosted() {
+            let create_runs = running.iter().any(|it| it.command == Command::CreateContainer);
+            self.expect(
+                !create_runs || !action.command().names_container(),
+                "a hosted command runs on a container that is being created",
+            );
         } else if queues(action.command()) {
             self.expect(
                 running.is_empty(),
@@ -433,7 +388,7 @@ impl World {
         let truth = &self.truth[effect.container];
         let runs = matches!(truth.state, State::Running | State::Paused | State::Restarting);
         match effect.command {
-            Command::CreateContainer => true,
+            Command::CreateContainer | Command::PullImage => true,
             Command::DeleteContainer if effect.forced => true,
             Command::DeleteContainer => truth.exists && !runs,
             Command::StartContainer => truth.exists && truth.state != State::Paused,
@@ -463,7 +418,11 @@ impl World {
                 _ => {}
             }
         }
-        let report = Some(self.report(container)).filter(|_| self.truth[container].exists);
+        let report = if effect.command.names_container() {
+            Some(self.report(container)).filter(|_| self.truth[container].exists)
+        } else {
+            Some(LIE)
+        };
         self.effects[place].1.performed = Some((succeeds, report));
     }
 
@@ -553,13 +512,14 @@ impl World {
 }
 
 fn queues(command: Command) -> bool {
-    !matches!(
-        command,
-        Command::InspectContainer | Command::KillContainer | Command::WaitContainer
-    )
+    !command.is_hosted()
+        && !matches!(
+            command,
+            Command::InspectContainer | Command::KillContainer | Command::WaitContainer
+        )
 }
 
-fn send(kernel: &mut Checked, command: Command, fields: &[&str], container: usize) -> Outcome {
+pub fn send(kernel: &mut Checked, command: Command, fields: &[&str], container: usize) -> Outcome {
     let fields: [&[u8]; 2] = [
         fields[0].as_bytes(),
         fields.get(1).map_or(&[][..], |it| it.as_bytes()),

@@ -253,6 +253,15 @@ pub fn effect(effect: u64, number: u8, action: Action) -> Output {
     }
 }
 
+/// The effect of a hosted command that names no container.
+pub fn hosted(effect: u64, command: Command) -> Output {
+    Output::Effect {
+        effect,
+        container: ContainerId::NONE,
+        action: Action::Host(command),
+    }
+}
+
 pub fn answer(ticket: u64, answer: Answer) -> Output {
     Output::Answer { ticket, answer }
 }

@@ -25,6 +25,9 @@ enum Step {
         request: usize,
         argument: Index,
     },
+    Host {
+        command: usize,
+    },
     Cancel {
         ticket: Index,
         deadline: bool,
@@ -51,7 +54,7 @@ enum Step {
 }
 
 /// What is asked of containers; none is a wait.
-const REQUESTS: [Option<Action>; 10] = [
+const REQUESTS: [Option<Action>; 14] = [
     Some(Action::Start),
     Some(Action::Stop { timeout_ms: None }),
     Some(Action::Stop {
@@ -63,7 +66,19 @@ const REQUESTS: [Option<Action>; 10] = [
     Some(Action::Kill { signal: Signal::TERM }),
     Some(Action::Pause),
     Some(Action::Resume),
+    Some(Action::Host(Command::Exec)),
+    Some(Action::Host(Command::Logs)),
+    Some(Action::Host(Command::Attach)),
+    Some(Action::Host(Command::Top)),
     None,
+];
+
+/// What is asked of no container.
+const HOSTED: [(Command, &[&str]); 4] = [
+    (Command::Events, &["{}"]),
+    (Command::PullImage, &["nginx"]),
+    (Command::TagImage, &["nginx", "mine"]),
+    (Command::CreateVolume, &["web"]),
 ];
 
 fn reports() -> impl Strategy<Value = Report> {
@@ -85,7 +100,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let step = prop_oneof![
         4 => (0..NAMES.len()).prop_map(|name| Step::Create { name }),
-        12 => (0..REQUESTS.len(), any::<Index>()).prop_map(|(request, argument)| Step::Ask { request, argument }),
+        14 => (0..REQUESTS.len(), any::<Index>()).prop_map(|(request, argument)| Step::Ask { request, argument }),
+        2 => (0..HOSTED.len()).prop_map(|command| Step::Host { command }),
         3 => (any::<Index>(), any::<bool>()).prop_map(|(ticket, deadline)| Step::Cancel { ticket, deadline }),
         8 => (any::<Index>(), status, proptest::option::of(reports()))
             .prop_map(|(effect, status, report)| Step::Complete { effect, status, report }),
@@ -166,6 +182,7 @@ impl Pair {
                         Action::Stop { timeout_ms: Some(ms) } => (action.command(), Some(ms.to_string())),
                         Action::Delete { force: true } => (action.command(), Some("force".into())),
                         Action::Kill { .. } => (action.command(), Some("SIGTERM".into())),
+                        Action::Host(Command::Exec) => (Command::Exec, Some("{}".into())),
                         _ => (action.command(), None),
                     },
                 };
@@ -178,6 +195,17 @@ impl Pair {
                     None
                 };
                 let expected = self.model.ask(&argument, REQUESTS[request], ticket);
+                self.check(&sent, expected);
+            }
+            Step::Host { command } => {
+                let (command, fields) = HOSTED[command];
+                let sent = self.driver.ask(command, fields);
+                let ticket = if let Sent::Pending(ticket) = sent {
+                    Some(ticket)
+                } else {
+                    None
+                };
+                let expected = self.model.host(command, ticket);
                 self.check(&sent, expected);
             }
             Step::Cancel { ticket, deadline } => {

@@ -5,6 +5,7 @@ mod driver;
 mod forced_delete;
 mod guarantees;
 mod guest;
+mod hosted;
 mod limits;
 mod log;
 mod model;

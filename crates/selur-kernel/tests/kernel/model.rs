@@ -3,7 +3,7 @@
 //! It shares no code with the kernel. It does not predict the order of outputs among different tickets, but which
 //! outputs wait at any moment, and which of them may still be taken back.
 
-use crate::moves::{Verdict, verdict};
+use crate::moves::{Verdict, overtakes, verdict};
 use selur_protocol::abi::{Action, Answer, CancelCause, Output, Report};
 use selur_protocol::{Command, ContainerId, Reason, State, Status};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,7 @@ pub struct Container {
 
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// [`ContainerId::NONE`] if it is about no container.
     pub container: ContainerId,
     pub action: Action,
     /// Whether it was handed out.
@@ -111,6 +112,7 @@ impl Model {
     pub fn records_in_use(&self) -> usize {
         let mut all: BTreeSet<_> = self.boxes.keys().copied().collect();
         all.extend(self.operations().values().map(|(container, _)| *container));
+        all.remove(&ContainerId::NONE);
         all.len()
     }
 
@@ -216,6 +218,18 @@ impl Model {
         Expected::Pending
     }
 
+    /// A hosted command that names no container.
+    pub fn host(&mut self, command: Command, ticket: Option<u64>) -> Expected {
+        if let Err(reason) = self.admit(command) {
+            return Expected::Refused(reason, None);
+        }
+        if let Some(ticket) = ticket {
+            self.open.insert(ticket, (ContainerId::NONE, command));
+            self.hand_out(ticket, ContainerId::NONE, Action::Host(command));
+        }
+        Expected::Pending
+    }
+
     /// Any other request on a container.
     pub fn ask(&mut self, argument: &str, action: Option<Action>, ticket: Option<u64>) -> Expected {
         let id = match self.resolve(argument) {
@@ -239,7 +253,7 @@ impl Model {
             return Expected::Data(vec![]);
         }
         let idle = it.life == Life::Live && it.busy.is_none() && it.forces.is_empty();
-        let overtakes = matches!(command, Command::InspectContainer | Command::KillContainer);
+        let overtakes = overtakes(command);
         let has_turn = !is_force
             && command != Command::WaitContainer
             && (if overtakes { it.life == Life::Live } else { idle });
@@ -356,7 +370,7 @@ impl Model {
                 state: None,
             },
             Action::Create { .. } => Answer::Created(id),
-            Action::Inspect => Answer::HostData,
+            Action::Inspect | Action::Host(_) => Answer::HostData,
             _ => Answer::Done,
         };
         if was_open {

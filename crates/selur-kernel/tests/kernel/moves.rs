@@ -85,12 +85,7 @@ impl Model {
         self.at(id).life = Life::Live;
         let (overtaking, queue) = std::mem::take(&mut self.at(id).queue)
             .into_iter()
-            .partition(|ticket| {
-                matches!(
-                    self.open[ticket].1,
-                    Command::InspectContainer | Command::KillContainer
-                )
-            });
+            .partition(|ticket| overtakes(self.open[ticket].1));
         self.at(id).queue = queue;
         let overtaking: Vec<u64> = overtaking;
         for ticket in overtaking {
@@ -149,6 +144,11 @@ impl Model {
     }
 }
 
+/// Whether a command never queues behind others.
+pub fn overtakes(command: Command) -> bool {
+    command.is_hosted() || matches!(command, Command::InspectContainer | Command::KillContainer)
+}
+
 pub enum Verdict {
     Act,
     Nothing,
@@ -165,6 +165,9 @@ pub fn verdict(command: Command, state: State) -> Verdict {
         Command::PauseContainer => (&[Running], &[Paused]),
         Command::ResumeContainer => (&[Paused], &[Running]),
         Command::DeleteContainer => (&[Created, Stopped], &[]),
+        Command::Exec => (&[Running], &[]),
+        Command::Stats | Command::Top => (&[Running, Paused], &[]),
+        Command::Attach => (&[Created, Running, Paused, Restarting], &[]),
         _ => (&State::ALL, &[]),
     };
     if acts_in.contains(&state) {

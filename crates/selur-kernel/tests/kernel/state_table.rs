@@ -38,6 +38,11 @@ fn table() -> Vec<Row> {
         (DeleteContainer,  &["c", "force"], Some(Action::Delete { force: true }),         [Acts, Acts, Acts, Acts, Acts]),
         (InspectContainer, &["c"],          Some(Action::Inspect),                        [Acts, Acts, Acts, Acts, Acts]),
         (WaitContainer,    &["c"],          None,                                         [Waits, Waits, Waits, Waits, Exit]),
+        (Exec,             &["c", "{}"],    Some(Action::Host(Exec)),                     [Refused, Acts, Refused, Refused, Refused]),
+        (Logs,             &["c"],          Some(Action::Host(Logs)),                     [Acts, Acts, Acts, Acts, Acts]),
+        (Attach,           &["c"],          Some(Action::Host(Attach)),                   [Acts, Acts, Acts, Acts, Refused]),
+        (Stats,            &["c"],          Some(Action::Host(Stats)),                    [Refused, Acts, Acts, Refused, Refused]),
+        (Top,              &["c"],          Some(Action::Host(Top)),                      [Refused, Acts, Acts, Refused, Refused]),
     ]
 }
 
@@ -70,7 +75,7 @@ fn every_cell_of_the_state_table_holds_for_an_idle_container() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 55);
+    assert_eq!(cells, 80);
 }
 
 /// A queued request is decided by the state when its turn comes, not by that of its arrival.
@@ -78,10 +83,12 @@ fn every_cell_of_the_state_table_holds_for_an_idle_container() {
 fn every_cell_of_the_state_table_holds_for_a_request_whose_turn_comes() {
     let mut cells = 0;
     for (command, fields, action, row) in table() {
-        let queues = !matches!(
-            command,
-            Command::KillContainer | Command::InspectContainer | Command::WaitContainer
-        ) && fields.get(1) != Some(&"force");
+        let queues = !command.is_hosted()
+            && !matches!(
+                command,
+                Command::KillContainer | Command::InspectContainer | Command::WaitContainer
+            )
+            && fields.get(1) != Some(&"force");
         if !queues {
             continue;
         }
@@ -107,4 +114,30 @@ fn every_cell_of_the_state_table_holds_for_a_request_whose_turn_comes() {
         }
     }
     assert_eq!(cells, 30);
+}
+
+#[test]
+fn every_cell_of_a_hosted_command_holds_behind_a_create_by_the_state_that_came_of_it() {
+    let mut cells = 0;
+    for (command, fields, action, row) in table() {
+        if !command.is_hosted() {
+            continue;
+        }
+        for (state, cell) in State::ALL.into_iter().zip(row) {
+            let context = format!("{} in {}", command.name(), state.name());
+            let (mut driver, create) = crate::one::creating("c");
+            let ticket = driver.ask(command, fields).ticket();
+            driver.expect(&[]);
+            let report = crate::driver::report(1, 1, state, None);
+            assert_eq!(driver.complete(create, Status::Success, Some(report)), Ok(()));
+            let expected = match cell {
+                Cell::Acts => effect(ticket, 1, action.expect("an action")),
+                _ => crate::driver::wrong_state(ticket, state),
+            };
+            let created = answer(create, Answer::Created(id(1)));
+            assert_eq!(driver.drain(), [created, expected], "{context}");
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 25);
 }
