@@ -67,7 +67,7 @@ impl ControlResponse {
 }
 
 /// Serializing these types fails only for lack of memory, which aborts.
-fn line(message: &impl Serialize) -> Vec<u8> {
+pub(crate) fn line(message: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(message).unwrap_or_default();
     line.push(b'\n');
     line

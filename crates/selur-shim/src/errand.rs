@@ -1,22 +1,26 @@
 //! Does what the bridge asked, and answers once.
 
+use crate::runc::Runc;
 use crate::supervisor::Supervisor;
 use crate::{
     Errand, Failure, FailureKind, Home, Launch, Life, Lock, PROTOCOL_VERSION, Process, Reply, Root, detach,
+    exec, passing,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::ContainerId;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// A longer launch is refused, in bytes.
-const MAX_LAUNCH_BYTES: u64 = 1 << 20;
+const MAX_LAUNCH_BYTES: usize = 1 << 20;
 /// How long the bridge has to send it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a killed process has to end, in seconds: one in an uninterruptible wait may never.
@@ -27,25 +31,48 @@ pub(crate) struct Site {
     pub(crate) root: Root,
     pub(crate) home: Home,
     pub(crate) id: ContainerId,
-    /// Held as long as the shim lives.
-    pub(crate) _alive: Lock,
+    /// Held as long as the container's shim lives; what is no shim has none.
+    pub(crate) _alive: Option<Lock>,
 }
 
 pub(crate) fn run(peer: UnixStream) -> ExitCode {
-    let prepared = read(&peer).and_then(|launch| {
-        let site = Site::take(&launch)?;
-        Ok((site, launch))
-    });
-    let supervisor = prepared.and_then(|(site, launch)| match launch.errand {
+    let mut descriptors = Vec::new();
+    match read(&peer, &mut descriptors) {
+        Ok(launch) => perform(peer, launch, descriptors),
+        Err(failure) => refuse(peer, failure),
+    }
+}
+
+fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitCode {
+    let place = match Site::visit(&launch) {
+        Ok(place) => place,
+        Err(failure) => return refuse(peer, failure),
+    };
+    // What a failed errand held is released when it is refused, so that the bridge finds it free.
+    let supervisor = match launch.errand {
+        Errand::Exec(further) => {
+            return match exec::run(peer, &place, launch.runc, further, descriptors) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
         Errand::Start {
             layers,
             user,
             restart,
-        } => Supervisor::start(site, launch.runc, &layers, user, restart).map(Some),
-        Errand::Adopt => Supervisor::adopt(site, launch.runc).map(Some),
-        Errand::Reap => reap(&site, &launch).map(|()| None),
-    });
-    // What a failed errand held is released by now, so that the bridge finds it free.
+        } => place
+            .hold()
+            .and_then(|site| Supervisor::start(site, launch.runc, &layers, user, restart))
+            .map(Some),
+        Errand::Adopt => place
+            .hold()
+            .and_then(|site| Supervisor::adopt(site, launch.runc))
+            .map(Some),
+        Errand::Reap => place
+            .hold()
+            .and_then(|site| reap(&site, launch.runc))
+            .map(|()| None),
+    };
     match supervisor {
         Ok(Some(mut supervisor)) => {
             answer(peer, Ok(()));
@@ -58,45 +85,66 @@ pub(crate) fn run(peer: UnixStream) -> ExitCode {
             answer(peer, Ok(()));
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            answer(peer, Err(failure));
-            ExitCode::FAILURE
-        }
+        Err(failure) => refuse(peer, failure),
     }
 }
 
+fn refuse(peer: UnixStream, failure: Failure) -> ExitCode {
+    answer(peer, Err(failure));
+    ExitCode::FAILURE
+}
+
 impl Site {
-    fn take(launch: &Launch) -> Result<Site, Failure> {
+    /// Looks at the container without holding it.
+    fn visit(launch: &Launch) -> Result<Site, Failure> {
         let bad = || Failure::new(FailureKind::BadRequest, "the launch names no container");
         let id = ContainerId::parse(&launch.id).ok_or_else(bad)?;
         let root = Root::new(&launch.root);
         let home = root.home(id);
-        let failed = |error: io::Error| Failure::while_doing("cannot take hold of the container", error);
-        let busy = || Failure::new(FailureKind::Busy, "another shim holds the container");
-        let alive = Lock::try_at(&root.alive(id)).map_err(failed)?.ok_or_else(busy)?;
-        if let Some(own) = Process::own() {
-            let own = serde_json::to_vec(&own).unwrap_or_default();
-            alive.file().set_len(0).map_err(failed)?;
-            alive.file().write_all_at(&own, 0).map_err(failed)?;
-        }
         if let Ok(log) = File::options().create(true).append(true).open(home.shim_log()) {
+            let failed = |error| Failure::while_doing("cannot keep the shim's own words", error);
             detach::keep_own_words(&log).map_err(failed)?;
         }
         Ok(Site {
             root,
             home,
             id,
-            _alive: alive,
+            _alive: None,
+        })
+    }
+
+    /// Becomes the container's shim.
+    fn hold(self) -> Result<Site, Failure> {
+        let failed = |error: io::Error| Failure::while_doing("cannot take hold of the container", error);
+        let busy = || Failure::new(FailureKind::Busy, "another shim holds the container");
+        let alive = Lock::try_at(&self.root.alive(self.id))
+            .map_err(failed)?
+            .ok_or_else(busy)?;
+        if let Some(own) = Process::own() {
+            let own = serde_json::to_vec(&own).unwrap_or_default();
+            alive.file().set_len(0).map_err(failed)?;
+            alive.file().write_all_at(&own, 0).map_err(failed)?;
+        }
+        Ok(Site {
+            _alive: Some(alive),
+            ..self
         })
     }
 }
 
-fn read(peer: &UnixStream) -> Result<Launch, Failure> {
+fn read(peer: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Result<Launch, Failure> {
     let bad = |message: String| Failure::new(FailureKind::BadRequest, message);
+    let failed = |error: io::Error| bad(format!("cannot read the launch: {error}"));
     let mut text = Vec::new();
-    peer.set_read_timeout(Some(PATIENCE))
-        .and_then(|()| peer.take(MAX_LAUNCH_BYTES).read_to_end(&mut text))
-        .map_err(|error| bad(format!("cannot read the launch: {error}")))?;
+    let mut buffer = [0; 4096];
+    peer.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    loop {
+        let bytes = passing::receive(peer, &mut buffer, descriptors).map_err(failed)?;
+        text.extend_from_slice(buffer.get(..bytes).unwrap_or_default());
+        if bytes == 0 || text.len() > MAX_LAUNCH_BYTES {
+            break;
+        }
+    }
     let launch: Launch = serde_json::from_slice(&text).map_err(|error| bad(format!("no launch: {error}")))?;
     if launch.version == PROTOCOL_VERSION {
         Ok(launch)
@@ -110,13 +158,13 @@ fn read(peer: &UnixStream) -> Result<Launch, Failure> {
 
 /// A bridge that has died meanwhile gets no answer, and changes nothing.
 fn answer(mut peer: UnixStream, result: Result<(), Failure>) {
-    let reply = serde_json::to_vec(&Reply::new(result)).unwrap_or_default();
-    let _ = peer.write_all(&reply);
+    let _ = peer.write_all(&Reply::new(result).to_line());
     let _ = peer.shutdown(Shutdown::Both);
 }
 
 /// Ends the container's process, if it runs, and has runc forget it.
-fn reap(site: &Site, launch: &Launch) -> Result<(), Failure> {
+fn reap(site: &Site, runc: PathBuf) -> Result<(), Failure> {
+    let runc = Runc::new(runc, site.root.clone(), site.id);
     let life = Life::read(&site.root, site.id).ok().flatten();
     if let Some(process) = life.and_then(|life| life.process)
         && let Some(pidfd) = process.open()
@@ -127,10 +175,9 @@ fn reap(site: &Site, launch: &Launch) -> Result<(), Failure> {
             tv_sec: DEATH_LIMIT_S,
             tv_nsec: 0,
         };
-        let runc = crate::runc::Runc::new(launch.runc.clone(), site.root.clone(), site.id);
         // A frozen process of cgroup v1 dies when it is thawed.
         let _ = runc.resume();
         let _ = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&limit)));
     }
-    crate::runc::Runc::new(launch.runc.clone(), site.root.clone(), site.id).delete()
+    runc.delete()
 }

@@ -1,6 +1,7 @@
 //! What a bridge asks a new shim to do, and what the shim answers.
 
 use crate::PROTOCOL_VERSION;
+use crate::control::line;
 use crate::restart::RestartRule;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -37,9 +38,46 @@ pub enum Errand {
     Adopt,
     /// Ends whatever is left of a container's processes, and what runc keeps of it.
     Reap,
+    /// Runs a further process in the container. Its ends of its streams come with the launch: standard input if it is
+    /// to have one, standard output, standard error; with a terminal none, and the reply brings the terminal's master.
+    /// The socket stays open after the reply: an [`ExecEnd`] follows when the process has ended. It is killed when the
+    /// bridge hangs up.
+    Exec(Further),
 }
 
-/// The one answer of a shim, in JSON, until its end.
+/// A further process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Further {
+    /// The program and its arguments.
+    pub arguments: Vec<String>,
+    /// `KEY=VALUE`, over the container's.
+    pub environment: Vec<String>,
+    /// The container's own if none.
+    pub working_directory: Option<String>,
+    /// The container's own if none.
+    pub user: Option<String>,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// The terminal's rows and columns at first.
+    pub size: Option<(u16, u16)>,
+    /// Whether it gets a standard input.
+    pub stdin: bool,
+}
+
+/// How a further process ended: a line of JSON after the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecEnd {
+    /// Its code, or 128 + the signal that ended it; none if nobody knows.
+    pub exit_code: Option<i32>,
+}
+
+impl ExecEnd {
+    pub(crate) fn to_line(self) -> Vec<u8> {
+        line(&self)
+    }
+}
+
+/// The one answer of a shim, a line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// [`PROTOCOL_VERSION`] of the shim.
@@ -105,5 +143,9 @@ impl Reply {
             version: PROTOCOL_VERSION,
             result,
         }
+    }
+
+    pub(crate) fn to_line(&self) -> Vec<u8> {
+        line(self)
     }
 }

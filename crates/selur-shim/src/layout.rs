@@ -194,6 +194,11 @@ impl Home {
         self.0.join("runc.log")
     }
 
+    /// What the errand with this process id keeps while it starts a further process.
+    pub fn exec(&self, errand: u32) -> PathBuf {
+        self.0.join(format!("exec-{errand}"))
+    }
+
     /// Where the shim's own panics go.
     pub fn shim_log(&self) -> PathBuf {
         self.0.join("shim.log")

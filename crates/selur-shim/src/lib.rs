@@ -10,6 +10,7 @@
 mod control;
 mod detach;
 mod errand;
+mod exec;
 mod launch;
 mod layout;
 mod life;
@@ -17,6 +18,7 @@ mod lock;
 pub mod log;
 mod moment;
 mod output;
+pub mod passing;
 mod process;
 mod restart;
 mod rootfs;
@@ -26,7 +28,7 @@ mod supervisor;
 mod user;
 
 pub use control::{Command, ControlRequest, ControlResponse};
-pub use launch::{Errand, Failure, FailureKind, Launch, Reply};
+pub use launch::{Errand, ExecEnd, Failure, FailureKind, Further, Launch, Reply};
 pub use layout::{Home, Root};
 pub use life::{Durability, Life, current_boot};
 pub use lock::Lock;

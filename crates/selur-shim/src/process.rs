@@ -54,9 +54,18 @@ pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
 ///
 /// Source: proc_pid_stat(5).
 fn started_ticks(pid: u32) -> Option<u64> {
+    stat_field(pid, 22)
+}
+
+/// The session that the process with this id is in: the id of its leader.
+pub(crate) fn session_of(pid: u32) -> Option<u32> {
+    stat_field(pid, 6)
+}
+
+fn stat_field<T: std::str::FromStr>(pid: u32, number: usize) -> Option<T> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+    fields.split_ascii_whitespace().nth(number - 3)?.parse().ok()
 }
 
 #[cfg(test)]

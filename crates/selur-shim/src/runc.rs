@@ -8,12 +8,27 @@ use serde::Deserialize;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What runc is waited for before it is killed, in seconds: a process that cannot be frozen or ended would hold the
 /// shim for ever.
 const LIMIT_S: i64 = 30;
+
+/// What a further process is run with.
+pub(crate) struct ExecCall<'a> {
+    /// Where the specification is and runc writes.
+    pub(crate) directory: &'a Path,
+    /// The socket on which the terminal is wanted, if one is.
+    pub(crate) console: Option<&'a Path>,
+    /// Standard input, output and error.
+    pub(crate) streams: [Stdio; 3],
+}
+
+impl ExecCall<'_> {
+    /// The specification's name within the directory.
+    pub(crate) const SPECIFICATION: &'static str = "process.json";
+}
 
 /// runc for one container.
 #[derive(Debug)]
@@ -22,6 +37,8 @@ pub(crate) struct Runc {
     root: Root,
     home: Home,
     id: ContainerId,
+    /// Where runc writes why it failed.
+    log: PathBuf,
 }
 
 /// One record of runc's log.
@@ -37,6 +54,7 @@ impl Runc {
         Runc {
             program,
             root,
+            log: home.runc_log(),
             home,
             id,
         }
@@ -50,15 +68,27 @@ impl Runc {
         command.arg(self.id.to_string());
         command.stdout(stdout).stderr(stderr);
         self.call(command)?;
-        let path = self.home.pid_file();
-        let pid = fs::read_to_string(&path)
-            .map_err(|error| Failure::while_doing(format_args!("runc wrote no {}", path.display()), error))?;
-        // The process is a child of this one, so that its id stays its own until it is reaped here.
-        pid.trim()
-            .parse()
-            .ok()
-            .and_then(Process::find)
-            .ok_or_else(|| Failure::new(FailureKind::Internal, format!("runc started no process {pid:?}")))
+        started(&self.home.pid_file())
+    }
+
+    /// Runs a further process in the container. It may have ended when this returns.
+    pub(crate) fn exec(mut self, call: ExecCall<'_>) -> Result<Process, Failure> {
+        // Its own: the shim uses the container's.
+        self.log = call.directory.join("runc.log");
+        let pid_file = call.directory.join("pid");
+        let mut command = self.command("exec");
+        command.arg("--detach").arg("--pid-file").arg(&pid_file);
+        command
+            .arg("--process")
+            .arg(call.directory.join(ExecCall::SPECIFICATION));
+        if let Some(console) = call.console {
+            command.arg("--console-socket").arg(console);
+        }
+        command.arg(self.id.to_string());
+        let [stdin, stdout, stderr] = call.streams;
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        self.call(command)?;
+        started(&pid_file)
     }
 
     pub(crate) fn pause(&self) -> Result<(), Failure> {
@@ -88,7 +118,7 @@ impl Runc {
     fn command(&self, word: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.root.runc());
-        command.arg("--log").arg(self.home.runc_log());
+        command.arg("--log").arg(&self.log);
         command.args(["--log-format", "json", word]);
         // A command lives for milliseconds: collecting its garbage, on threads of their own, costs more than it frees.
         command.env("GOGC", "off");
@@ -111,8 +141,10 @@ impl Runc {
     fn call(&self, mut command: Command) -> Result<(), Failure> {
         let starting =
             |error| Failure::while_doing(format_args!("cannot run {}", self.program.display()), error);
-        let _ = fs::remove_file(self.home.runc_log());
+        let _ = fs::remove_file(&self.log);
         let mut child = command.spawn().map_err(starting)?;
+        // With the container's ends of its streams, which it alone is to hold.
+        drop(command);
         // An unreaped child keeps its id.
         let in_time = i32::try_from(child.id())
             .ok()
@@ -132,7 +164,7 @@ impl Runc {
     }
 
     fn last_error(&self) -> Option<String> {
-        let text = fs::read_to_string(self.home.runc_log()).ok()?;
+        let text = fs::read_to_string(&self.log).ok()?;
         let mut records = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Record>(line).ok());
@@ -140,6 +172,17 @@ impl Runc {
             .rfind(|record| record.level == "error" || record.level == "fatal")
             .map(|record| record.msg)
     }
+}
+
+/// The process that runc has started. It is a child of this one, so that its id stays its own until it is reaped here.
+fn started(pid_file: &Path) -> Result<Process, Failure> {
+    let pid = fs::read_to_string(pid_file)
+        .map_err(|error| Failure::while_doing(format_args!("runc wrote no {}", pid_file.display()), error))?;
+    pid.trim()
+        .parse()
+        .ok()
+        .and_then(Process::find)
+        .ok_or_else(|| Failure::new(FailureKind::Internal, format!("runc started no process {pid:?}")))
 }
 
 /// Waits for a child; kills it when its time is over.
@@ -161,6 +204,10 @@ fn ended_in_time(pid: Pid) -> bool {
 
 /// Which of runc's errors mean that the program cannot be run, as Docker's client tells them.
 fn kind_of(message: &str) -> FailureKind {
+    // The working directory is none, or may not be entered.
+    if message.contains("set in config.json failed") {
+        return FailureKind::CommandNotExecutable;
+    }
     let Some((_, why)) = message.split_once("exec: ") else {
         return FailureKind::Internal;
     };
@@ -191,6 +238,10 @@ mod tests {
             ),
             (
                 "exec: \"/etc\": permission denied",
+                FailureKind::CommandNotExecutable,
+            ),
+            (
+                "chdir to cwd (\"/x\") set in config.json failed: no such file or directory",
                 FailureKind::CommandNotExecutable,
             ),
             ("error mounting \"proc\"", FailureKind::Internal),

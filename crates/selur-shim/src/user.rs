@@ -26,15 +26,19 @@ struct User {
 
 /// Writes the bundle's configuration with the user in its place.
 pub(crate) fn write_bundle_config(home: &Home, user: &str) -> Result<(), Failure> {
-    let root = home.rootfs();
-    let passwd = read_in_root(&root, "etc/passwd")?;
-    let group = read_in_root(&root, "etc/group")?;
-    let user = resolve(user, &passwd, &group)?;
-    let user = serde_json::json!({ "uid": user.uid, "gid": user.gid, "additionalGids": user.groups });
+    let user = resolve_in(&home.rootfs(), user)?;
     let doing = |error| Failure::while_doing("cannot write the bundle", error);
     let template = fs::read_to_string(home.bundle_template()).map_err(doing)?;
     let config = template.replacen(USER_PLACEHOLDER, &format!("\"user\":{user}"), 1);
     fs::write(home.bundle_config(), config).map_err(doing)
+}
+
+/// A user as the bundle has it, looked up in the files of the container with this root.
+pub(crate) fn resolve_in(root: &Path, user: &str) -> Result<serde_json::Value, Failure> {
+    let passwd = read_in_root(root, "etc/passwd")?;
+    let group = read_in_root(root, "etc/group")?;
+    let user = resolve(user, &passwd, &group)?;
+    Ok(serde_json::json!({ "uid": user.uid, "gid": user.gid, "additionalGids": user.groups }))
 }
 
 /// Reads a file as the container would see it; empty if there is none. Symbolic links stay within the root.

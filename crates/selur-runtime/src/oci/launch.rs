@@ -3,13 +3,13 @@
 use super::{failure, prerequisites};
 use crate::RuntimeError;
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{Errand, Launch, PROTOCOL_VERSION, Reply, Root};
+use selur_shim::{Errand, Launch, PROTOCOL_VERSION, Reply, Root, passing};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// A shim that does not answer in this time is given up.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// A longer answer is none, in bytes.
-const MAX_REPLY_BYTES: u64 = 1 << 20;
+const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// Where the shim is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,11 +58,33 @@ pub(super) struct Launcher {
     pub(super) runc: PathBuf,
 }
 
+/// A shim that has done what it was asked to, or has begun it.
+#[derive(Debug)]
+pub(super) struct Launched {
+    /// The socket on which it answered.
+    pub(super) socket: UnixStream,
+    /// What came with the answer.
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
 impl Launcher {
     /// Starts a shim for an errand and waits for its answer. Blocks.
     pub(super) fn launch(&self, root: &Root, id: ContainerId, errand: Errand) -> Result<(), RuntimeError> {
-        let (mut own, theirs) =
-            UnixStream::pair().map_err(|error| failure::io("cannot make a socket", error))?;
+        self.launch_over(UnixStream::pair(), root, id, errand, &[])
+            .map(drop)
+    }
+
+    /// The same over a socket of the caller's, which passes descriptors both ways. To shut the socket down is to have
+    /// the shim give up.
+    pub(super) fn launch_over(
+        &self,
+        sockets: io::Result<(UnixStream, UnixStream)>,
+        root: &Root,
+        id: ContainerId,
+        errand: Errand,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Launched, RuntimeError> {
+        let (mut own, theirs) = sockets.map_err(|error| failure::io("cannot make a socket", error))?;
         let launch = Launch {
             version: PROTOCOL_VERSION,
             root: root.path().to_owned(),
@@ -79,19 +101,23 @@ impl Launcher {
             let message = format!("the container's shim did not answer: see {}", log.display());
             RuntimeError::with_source(Status::InternalError, message, error)
         };
-        let mut reply = Vec::new();
         let answered = own
             .set_read_timeout(Some(ANSWER_LIMIT))
             .and_then(|()| own.set_write_timeout(Some(ANSWER_LIMIT)))
-            .and_then(|()| own.write_all(&launch))
+            .and_then(|()| passing::send(&own, &launch, descriptors))
+            .and_then(|sent| own.write_all(launch.get(sent..).unwrap_or_default()))
             .and_then(|()| own.shutdown(Shutdown::Write))
-            .and_then(|()| own.take(MAX_REPLY_BYTES).read_to_end(&mut reply));
+            .and_then(|()| passing::receive_line(&own, MAX_REPLY_BYTES));
         // What was started has forked and ended long since. A host that reaps all children, or ignores SIGCHLD, was
         // quicker perhaps.
         let _ = child.wait();
-        answered.map_err(unanswered)?;
+        let (reply, descriptors) = answered.map_err(unanswered)?;
         let reply: Reply = serde_json::from_slice(&reply).map_err(|error| unanswered(error.into()))?;
-        reply.result.map_err(failure::shim)
+        reply.result.map_err(failure::shim)?;
+        Ok(Launched {
+            socket: own,
+            descriptors,
+        })
     }
 
     fn spawn(&self, id: ContainerId, peer: OwnedFd) -> Result<Child, RuntimeError> {

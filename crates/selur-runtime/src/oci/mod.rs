@@ -14,6 +14,7 @@ mod config;
 mod control;
 mod create;
 mod delete;
+mod exec;
 mod failure;
 mod hold;
 mod launch;
@@ -24,11 +25,13 @@ mod prerequisites;
 mod recovery;
 mod remove;
 mod seccomp;
+mod session;
 mod watch;
 
 use crate::store::Store;
 use crate::{
-    Done, Effect, Images, Inspection, LogOptions, LogStream, Observation, Operation, Runtime, RuntimeError,
+    Done, Effect, ExecSpec, Images, Inspection, LogOptions, LogStream, Observation, Operation, Runtime,
+    RuntimeError, Session,
 };
 use config::Config;
 use futures_util::future::BoxFuture;
@@ -186,6 +189,15 @@ impl Runtime for Oci {
     ) -> BoxFuture<'_, Result<LogStream, RuntimeError>> {
         let watcher = self.watcher.clone();
         Box::pin(self.block(move |site| logs::stream(site, &watcher, container, options)))
+    }
+
+    fn exec(
+        &self,
+        container: ContainerId,
+        spec: ExecSpec,
+        abort: CancellationToken,
+    ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
+        Box::pin(exec::exec(&self.site, container, spec, abort))
     }
 }
 

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod confinement;
+mod exec;
 mod failures;
 mod lifecycle;
 mod logs;
 mod names;
 mod recovery;
 mod restarts;
+mod sessions;
 mod support;

@@ -1,5 +1,6 @@
 //! What survives the deaths of bridges, shims and machines.
 
+use crate::sessions::sigkill;
 use crate::support::*;
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,10 +11,6 @@ use selur_testkit::wait_until;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
-
-fn sigkill(pid: i32) {
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-}
 
 const COUNTING: &str =
     "i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); sleep 0.005; done; echo all; sleep 1000";

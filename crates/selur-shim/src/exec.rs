@@ -1,0 +1,279 @@
+//! A further process in a running container: one errand, one process of selur's for each.
+//!
+//! The bridge passes the process's ends of its pipes, so that its bytes flow between the two and never through here;
+//! with a terminal it gets the terminal's master instead. What is left to do is to wait for the process, tell how it
+//! ended, and end it when the bridge hangs up.
+//!
+//! The errand has a directory of the container's while runc runs, for milliseconds. One that dies in between leaves
+//! it, and it goes with the container.
+
+use crate::errand::Site;
+use crate::process::{has_ended, session_of};
+use crate::runc::{ExecCall, Runc};
+use crate::{ExecEnd, Failure, FailureKind, Further, Home, Life, Process, Reply, passing, user};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use selur_protocol::State;
+use serde_json::{Value, json};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+/// How long runc's peer may take to pass the terminal that it has made, in seconds.
+const CONSOLE_LIMIT_S: i64 = 5;
+/// How often what the process has left in its session is looked for: it may fork while it is killed.
+const KILLING_ROUNDS: u32 = 16;
+
+/// Runs the process to its end. What cannot be started is answered and has left nothing.
+pub(crate) fn run(
+    mut peer: UnixStream,
+    site: &Site,
+    runc: PathBuf,
+    wanted: Further,
+    descriptors: Vec<OwnedFd>,
+) -> Result<(), Failure> {
+    let started = start(site, runc, wanted, descriptors);
+    let (process, pidfd, terminal) = match started {
+        Ok(started) => started,
+        Err(failure) => {
+            let _ = peer.write_all(&Reply::new(Err(failure.clone())).to_line());
+            return Err(failure);
+        }
+    };
+    let reply = Reply::new(Ok(())).to_line();
+    let passed: Vec<_> = terminal.iter().map(AsFd::as_fd).collect();
+    // A bridge that is gone has hung up, which is noticed below.
+    let _ = passing::send(&peer, &reply, &passed);
+    drop(passed);
+    drop(terminal);
+
+    let mut fds = [
+        PollFd::new(&pidfd, PollFlags::IN),
+        // A hang-up is told unasked.
+        PollFd::new(&peer, PollFlags::empty()),
+    ];
+    while fds.iter().all(|fd| fd.revents().is_empty()) {
+        let _ = poll(&mut fds, None);
+    }
+    if !has_ended(&pidfd) {
+        kill_session(process.pid, &pidfd);
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));
+    }
+    let end = ExecEnd {
+        exit_code: reap(process.pid),
+    };
+    let _ = peer.write_all(&end.to_line());
+    Ok(())
+}
+
+/// The process, which is a child of this one, and the master of its terminal.
+fn start(
+    site: &Site,
+    runc: PathBuf,
+    wanted: Further,
+    descriptors: Vec<OwnedFd>,
+) -> Result<(Process, OwnedFd, Option<OwnedFd>), Failure> {
+    let specification = specification(site, &wanted)?;
+    let mut descriptors = descriptors.into_iter();
+    let mut next = |is_wanted: bool| -> Result<Stdio, Failure> {
+        if !is_wanted {
+            return Ok(Stdio::null());
+        }
+        let missing = || Failure::new(FailureKind::BadRequest, "a descriptor is missing");
+        descriptors.next().map(Stdio::from).ok_or_else(missing)
+    };
+    let streams = [
+        next(wanted.stdin && !wanted.terminal)?,
+        next(!wanted.terminal)?,
+        next(!wanted.terminal)?,
+    ];
+    let failed = |error: io::Error| Failure::while_doing("cannot prepare the process", error);
+    let directory = Directory::make(&site.home).map_err(failed)?;
+    fs::write(
+        directory.path.join(ExecCall::SPECIFICATION),
+        specification.to_string(),
+    )
+    .map_err(failed)?;
+    let opened = File::open(&directory.path).map_err(failed)?;
+    // By the descriptor, for a socket's path has at most 107 bytes.
+    let console_path = PathBuf::from(format!(
+        "/proc/{}/fd/{}/console",
+        std::process::id(),
+        opened.as_raw_fd()
+    ));
+    let console = match wanted.terminal {
+        true => Some(UnixListener::bind(&console_path).map_err(failed)?),
+        false => None,
+    };
+    let call = ExecCall {
+        directory: &directory.path,
+        console: wanted.terminal.then_some(console_path.as_path()),
+        streams,
+    };
+    let process = Runc::new(runc, site.root.clone(), site.id).exec(call)?;
+    let pidfd = process.open().ok_or_else(|| {
+        Failure::new(
+            FailureKind::Internal,
+            "the process cannot be waited for: this needs Linux 5.3 and a free file descriptor",
+        )
+    })?;
+    let terminal = match console.as_ref().map(receive_terminal).transpose() {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            kill_session(process.pid, &pidfd);
+            return Err(Failure::while_doing("runc passed no terminal", error));
+        }
+    };
+    Ok((process, pidfd, terminal))
+}
+
+/// Takes the master of a terminal from whom runc has set up, once.
+pub(crate) fn receive_terminal(console: &UnixListener) -> io::Result<OwnedFd> {
+    let mut fds = [PollFd::new(console, PollFlags::IN)];
+    let limit = Timespec {
+        tv_sec: CONSOLE_LIMIT_S,
+        tv_nsec: 0,
+    };
+    if rustix::io::retry_on_intr(|| poll(&mut fds, Some(&limit)))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let (connection, _) = console.accept()?;
+    let mut descriptors = Vec::new();
+    passing::receive(&connection, &mut [0; 256], &mut descriptors)?;
+    descriptors.pop().ok_or(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// What runc is told to run: the container's own process with what is wanted in its places.
+fn specification(site: &Site, wanted: &Further) -> Result<Value, Failure> {
+    let wrong_state = || Failure::new(FailureKind::WrongState, "the container does not run");
+    let life = Life::read(&site.root, site.id)
+        .map_err(|error| Failure::while_doing("cannot read the container's life", error))?
+        .filter(|life| life.state == State::Running);
+    let first = life.and_then(|life| life.process).ok_or_else(wrong_state)?;
+    let pidfd = first.open().ok_or_else(wrong_state)?;
+
+    let reading = |error: io::Error| Failure::while_doing("cannot read the container's bundle", error);
+    let bundle = fs::read(site.home.bundle_config()).map_err(reading)?;
+    let mut bundle: Bundle = serde_json::from_slice(&bundle).map_err(|error| reading(error.into()))?;
+    let process = &mut bundle.process;
+    if let Some(user) = &wanted.user {
+        // The id is the container's as long as its process has not ended.
+        let root = PathBuf::from(format!("/proc/{}/root", first.pid));
+        let resolved = user::resolve_in(&root, user);
+        if has_ended(&pidfd) {
+            return Err(wrong_state());
+        }
+        process["user"] = resolved?;
+    }
+    process["args"] = json!(wanted.arguments);
+    let own: Vec<String> = serde_json::from_value(process["env"].take()).unwrap_or_default();
+    process["env"] = json!(environment(own, wanted));
+    if let Some(directory) = &wanted.working_directory {
+        process["cwd"] = json!(directory);
+    }
+    process["terminal"] = json!(wanted.terminal);
+    if let Some((rows, columns)) = wanted.size.filter(|_| wanted.terminal) {
+        process["consoleSize"] = json!({ "height": rows, "width": columns });
+    } else if let Some(process) = process.as_object_mut() {
+        process.remove("consoleSize");
+    }
+    Ok(bundle.process)
+}
+
+/// What is read of a bundle: the rest is long.
+#[derive(serde::Deserialize)]
+struct Bundle {
+    process: Value,
+}
+
+/// The container's variables, what a terminal needs, what was asked for: the last of a name counts.
+fn environment(own: Vec<String>, wanted: &Further) -> Vec<String> {
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let mut environment = own;
+    if wanted.terminal && !environment.iter().any(|entry| name(entry) == "TERM") {
+        environment.push("TERM=xterm".into());
+    }
+    for entry in &wanted.environment {
+        match environment.iter_mut().find(|known| name(known) == name(entry)) {
+            Some(known) => known.clone_from(entry),
+            None => environment.push(entry.clone()),
+        }
+    }
+    environment
+}
+
+/// Kills the process and what it left in its session: runc makes every process the first of one. The process is not
+/// reaped yet, so that the session's number is nobody else's.
+fn kill_session(leader: u32, pidfd: &OwnedFd) {
+    let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    for _ in 0..KILLING_ROUNDS {
+        let mut found = false;
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let Some(pid) = pid.filter(|pid| *pid != leader && session_of(*pid) == Some(leader)) else {
+                continue;
+            };
+            if let Some(member) = Process::find(pid).and_then(|process| process.open())
+                && session_of(pid) == Some(leader)
+                && !has_ended(&member)
+            {
+                found = true;
+                let _ = pidfd_send_signal(&member, Signal::KILL);
+            }
+        }
+        if !found {
+            return;
+        }
+    }
+}
+
+/// How a child that has ended did: its code, or 128 + the signal that ended it.
+pub(crate) fn reap(pid: u32) -> Option<i32> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
+    status
+        .exit_status()
+        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+}
+
+/// A directory that is removed with what is in it.
+struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    fn make(home: &Home) -> io::Result<Directory> {
+        let path = home.exec(std::process::id());
+        // Of an errand that died and had the same id.
+        let _ = fs::remove_dir_all(&path);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Directory { path })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_laid_over_the_containers_own() {
+        let wanted = Further {
+            environment: vec!["A=2".into(), "C=".into()],
+            terminal: true,
+            ..Further::default()
+        };
+        let own = vec!["A=1".into(), "B=x=y".into()];
+        assert_eq!(environment(own, &wanted), ["A=2", "B=x=y", "TERM=xterm", "C="]);
+    }
+}
