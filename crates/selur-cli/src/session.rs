@@ -5,7 +5,9 @@ use crate::cli::{Format, Global, RuntimeChoice};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::PullDisplay;
-use selur_core::{Backend, Bridge, Command, GuestFacts, Image, LogEntry, LogOptions, ShimLocation, Status};
+use selur_core::{
+    Backend, Bridge, Command, GuestFacts, Image, LogEntry, LogOptions, ShimLocation, Status, TransferItem,
+};
 use selur_protocol::{Frame, HEADER_BYTES, Reason};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -86,9 +88,15 @@ impl Session {
     /// The registry, the network or the disk refuse.
     pub(crate) fn pull(&self, reference: &str, display: PullDisplay) -> Result<Image, Failure> {
         display.begin(reference);
-        Ok(self
-            .bridge
-            .pull_image(reference, move |progress| display.show(progress))?)
+        for item in self.bridge.pull_image_with_progress(reference)? {
+            match item? {
+                TransferItem::Progress(progress) => display.show(progress),
+                TransferItem::Pulled(image) => return Ok(image),
+                TransferItem::Pushed(_) => break,
+            }
+        }
+        let message = "the pull ended without a result";
+        Err(Failure::new(Status::InternalError, message, "Try again."))
     }
 
     /// Takes an image from a layout directory.
@@ -125,7 +133,7 @@ impl Session {
         options: LogOptions,
         mut each: impl FnMut(LogEntry) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Failure> {
-        for entry in self.bridge.logs(container, options)? {
+        for entry in self.bridge.logs(container, &options)? {
             if each(entry?)?.is_break() {
                 break;
             }

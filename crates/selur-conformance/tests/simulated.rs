@@ -37,3 +37,4 @@ impl Fixture for Memory {
 }
 
 selur_conformance::runtime_suite!(Memory);
+selur_conformance::stream_suite!(Memory);

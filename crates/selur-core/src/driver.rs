@@ -6,6 +6,7 @@
 use crate::effect::{self, Outcome};
 use crate::guest::Broken;
 use crate::message::{self, Subject};
+use crate::opened::OpenStream;
 use crate::slots::{self, Region};
 use crate::state::{EffectKind, OpenRequest, Place, Running, Sink, State, Work};
 use crate::waiting::{Line, MAX_WAITING};
@@ -30,6 +31,13 @@ pub(crate) enum Reply {
     Full,
     /// A refusal that may be out of date, where other processes change what the runtime has.
     Doubtful(Response),
+}
+
+/// What came of an effect, for whoever is answered with it.
+pub(crate) struct Completed {
+    effect: u64,
+    text: Option<String>,
+    stream: Option<OpenStream>,
 }
 
 /// What became of a request that was taken.
@@ -68,7 +76,7 @@ impl State {
                 return Ok(Admitted::Ready(response));
             }
             Some(Reply::Pending(ticket)) => {
-                let request = open(Place::Kernel(ticket), Subject::of(frame));
+                let request = open(Place::Kernel(ticket, kept(frame)), Subject::of(frame));
                 self.open(number, request, work);
                 self.drain(None, work)?;
                 return Ok(Admitted::Open);
@@ -150,7 +158,7 @@ impl State {
             }
             Reply::Pending(ticket) => {
                 self.tickets.insert(ticket, number);
-                Place::Kernel(ticket)
+                Place::Kernel(ticket, Some(frame).filter(|frame| is_hosted(frame)))
             }
         };
         self.waiting.remove(number);
@@ -254,17 +262,15 @@ impl State {
         })
     }
 
-    /// Takes every output that waits. `completed` is the effect that was just completed, with its text.
-    pub(crate) fn drain(
-        &mut self,
-        mut completed: Option<(u64, Option<String>)>,
-        work: &mut Work,
-    ) -> Result<(), Broken> {
+    /// Takes every output that waits. `completed` is the effect that was just completed.
+    pub(crate) fn drain(&mut self, mut completed: Option<Completed>, work: &mut Work) -> Result<(), Broken> {
         let mut outputs = std::mem::take(&mut self.outputs);
         for _ in 0..MAX_POLLS {
             self.guest.poll(&mut outputs)?;
             if outputs.is_empty() {
                 self.outputs = outputs;
+                work.unwanted
+                    .extend(completed.and_then(|completed| completed.stream));
                 // A create took it; before anybody else reserves, there is room for it again.
                 return self.slots.resident(&mut self.guest).map(drop);
             }
@@ -278,7 +284,7 @@ impl State {
     fn take_output(
         &mut self,
         output: &Output,
-        completed: &mut Option<(u64, Option<String>)>,
+        completed: &mut Option<Completed>,
         work: &mut Work,
     ) -> Result<(), Broken> {
         match *output {
@@ -288,9 +294,9 @@ impl State {
                         "it answered the ticket {ticket}, which was answered before or never given"
                     ))
                 })?;
-                let text = match completed {
-                    Some((effect, text)) if *effect == ticket => text.take(),
-                    _ => None,
+                let text = match completed.take_if(|completed| completed.effect == ticket) {
+                    Some(completed) => self.data_of(completed, answer, work),
+                    None => Ok(None),
                 };
                 let request = self.take(number);
                 let Some(OpenRequest { sink, subject, .. }) = request else {
@@ -298,7 +304,11 @@ impl State {
                 };
                 work.freed = true;
                 // Broken or not, the request is answered: poisoning finds it no more.
-                match response(ticket, answer, text, &subject) {
+                let answered = match text {
+                    Ok(text) => response(ticket, answer, text, &subject),
+                    Err(error) => Ok(error.into()),
+                };
+                match answered {
                     Ok(response) => work.answers.push((number, sink, response)),
                     Err(Broken(how)) => {
                         let response =
@@ -321,7 +331,7 @@ impl State {
                 if self.effects.len() >= MAX_EFFECTS {
                     return Err(Broken::new("it asked for more effects than it has tickets"));
                 }
-                let asked = effect::read(&self.guest, container, &action)?;
+                let asked = effect::read(&self.guest, container, &action, self.frame_of(effect))?;
                 let abort = CancellationToken::new();
                 let running = Running {
                     container,
@@ -341,6 +351,38 @@ impl State {
             },
         }
         Ok(())
+    }
+
+    /// What the caller of a completed effect is answered with, beside what the kernel says: text, or a stream's id.
+    fn data_of(
+        &mut self,
+        completed: Completed,
+        answer: Answer,
+        work: &mut Work,
+    ) -> Result<Option<String>, Error> {
+        match completed.stream {
+            None => Ok(completed.text),
+            Some(stream) if answer == Answer::HostData => match self.opened.add(stream) {
+                Ok(id) => Ok(Some(id.to_string())),
+                Err((error, stream)) => {
+                    work.unwanted.push(stream);
+                    Err(error)
+                }
+            },
+            Some(stream) => {
+                work.unwanted.push(stream);
+                Ok(completed.text)
+            }
+        }
+    }
+
+    /// The frame of the hosted command whose ticket an effect names.
+    fn frame_of(&self, effect: u64) -> Option<&[u8]> {
+        let request = self.requests.get(self.tickets.get(&effect)?)?;
+        match &request.place {
+            Place::Kernel(_, frame) => frame.as_deref(),
+            _ => None,
+        }
     }
 
     /// Tells the kernel what came of an effect.
@@ -364,7 +406,12 @@ impl State {
             );
             return Err(Broken(how));
         }
-        self.drain(Some((effect, outcome.text)), work)?;
+        let completed = Completed {
+            effect,
+            text: outcome.text,
+            stream: outcome.stream,
+        };
+        self.drain(Some(completed), work)?;
         // An effect that was given up holds its ticket's place until now.
         work.freed = true;
         work.idle |= self.effects.is_empty();
@@ -384,14 +431,16 @@ fn response(
         (Answer::Exited(code), Some(Command::WaitContainer)) => {
             code.map(|code| code.to_string()).unwrap_or_default().into_bytes()
         }
-        (Answer::HostData, Some(Command::InspectContainer)) => match text {
-            Some(text) => text.into_bytes(),
-            None => {
-                return Err(Broken(format!(
-                    "it answered the ticket {ticket} with data that no effect gave"
-                )));
+        (Answer::HostData, Some(command)) if command == Command::InspectContainer || command.is_hosted() => {
+            match text {
+                Some(text) => text.into_bytes(),
+                None => {
+                    return Err(Broken(format!(
+                        "it answered the ticket {ticket} with data that no effect gave"
+                    )));
+                }
             }
-        },
+        }
         (
             Answer::Done,
             Some(
@@ -453,6 +502,16 @@ fn needs_ticket(frame: &[u8]) -> bool {
         Request::parse(&frame),
         Err(_) | Ok(Request::Ping(_) | Request::List)
     )
+}
+
+fn is_hosted(frame: &[u8]) -> bool {
+    let command = frame.first().and_then(|code| Command::from_code(*code));
+    command.is_some_and(Command::is_hosted)
+}
+
+/// The copy of a frame that the host needs when the kernel has taken it.
+pub(crate) fn kept(frame: &[u8]) -> Option<Box<[u8]>> {
+    is_hosted(frame).then(|| frame.into())
 }
 
 fn is_create(frame: &[u8]) -> bool {

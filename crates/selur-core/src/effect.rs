@@ -1,6 +1,8 @@
 //! Effects: from the guest's word to the runtime's, trusting neither.
 
 use crate::guest::{Broken, Instance};
+use crate::hosted::Hosted;
+use crate::opened::OpenStream;
 use crate::{Error, Status};
 use futures_util::FutureExt;
 use selur_protocol::abi::{Action, Report};
@@ -8,25 +10,43 @@ use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, MAX_PAYLOAD_BYTE
 use selur_runtime::{ContainerSpec, Effect, Operation, Runtime};
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// What the guest asked for: an effect, or why it cannot be one, which is answered as the runtime's failure.
-pub(crate) type Asked = Result<Effect, Error>;
+/// What the guest asked for, or why it cannot be done, which is answered as the runtime's failure.
+pub(crate) type Asked = Result<Task, Error>;
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// An effect on a container's life.
+    Effect(Effect),
+    /// A command that the kernel only checked.
+    Hosted(Hosted),
+}
 
 /// What came of an effect, as the kernel and the caller need it.
 pub(crate) struct Outcome {
     pub(crate) status: Status,
     pub(crate) report: Option<Report>,
-    /// The inspect document, or the failure's message.
+    /// The answer's data, or the failure's message.
     pub(crate) text: Option<String>,
+    /// What was opened; the answer's data is then its id.
+    pub(crate) stream: Option<OpenStream>,
 }
 
-/// Reads an action. The payload of a create is copied out, and parsed again.
+/// Reads an action. The payload of a create is copied out, and parsed again; that of a hosted command is the host's own
+/// copy, `frame`.
 ///
 /// # Errors
 /// The guest's word is no effect that a request could have asked for.
-pub(crate) fn read(guest: &Instance, container: ContainerId, action: &Action) -> Result<Asked, Broken> {
+pub(crate) fn read(
+    guest: &Instance,
+    container: ContainerId,
+    action: &Action,
+    frame: Option<&[u8]>,
+) -> Result<Asked, Broken> {
     let operation = match *action {
         Action::Create { offset, bytes } => match create(guest, offset, bytes)? {
             Ok(operation) => operation,
@@ -42,11 +62,12 @@ pub(crate) fn read(guest: &Instance, container: ContainerId, action: &Action) ->
         Action::Pause => Operation::Pause,
         Action::Resume => Operation::Resume,
         Action::Host(command) => {
-            let message = format!("{} is not built", command.name());
-            return Ok(Err(Error::new(Status::Unsupported, message)));
+            let hosted = frame.and_then(|frame| Hosted::read(frame, command, container));
+            let how = || Broken(format!("it asked for {} unasked", command.name()));
+            return Ok(Ok(Task::Hosted(hosted.ok_or_else(how)?)));
         }
     };
-    Ok(Ok(Effect { container, operation }))
+    Ok(Ok(Task::Effect(Effect { container, operation })))
 }
 
 fn create(guest: &Instance, offset: u32, bytes: u32) -> Result<Result<Operation, Error>, Broken> {
@@ -82,8 +103,17 @@ fn create(guest: &Instance, offset: u32, bytes: u32) -> Result<Result<Operation,
     }))
 }
 
-/// Performs an effect to its end. A panic of the runtime is an `internal_error`.
-pub(crate) async fn perform(runtime: &dyn Runtime, effect: Effect, abort: CancellationToken) -> Outcome {
+impl Task {
+    /// Does it to its end. A panic of the runtime is an `internal_error`.
+    pub(crate) async fn perform(self, runtime: Arc<dyn Runtime>, abort: CancellationToken) -> Outcome {
+        match self {
+            Task::Effect(effect) => perform(runtime.as_ref(), effect, abort).await,
+            Task::Hosted(hosted) => hosted.perform(runtime, abort).await,
+        }
+    }
+}
+
+async fn perform(runtime: &dyn Runtime, effect: Effect, abort: CancellationToken) -> Outcome {
     let inspects = effect.operation == Operation::Inspect;
     let performed = AssertUnwindSafe(async { runtime.perform(effect, abort).await })
         .catch_unwind()
@@ -96,9 +126,8 @@ pub(crate) async fn perform(runtime: &dyn Runtime, effect: Effect, abort: Cancel
             .map(|inspection| serde_json::to_string(&inspection))
         {
             Some(Ok(text)) => Outcome {
-                status: Status::Success,
                 report: done.report,
-                text: Some(text),
+                ..Outcome::data(text)
             },
             Some(Err(error)) => {
                 let message = format!("the inspect document cannot be written as JSON: {error}");
@@ -113,16 +142,38 @@ pub(crate) async fn perform(runtime: &dyn Runtime, effect: Effect, abort: Cancel
             status: Status::Success,
             report: done.report,
             text: None,
+            stream: None,
         },
     }
 }
 
 impl Outcome {
+    /// A success with data.
+    pub(crate) fn data(text: String) -> Outcome {
+        Outcome {
+            status: Status::Success,
+            report: None,
+            text: Some(text),
+            stream: None,
+        }
+    }
+
+    /// A success with a stream.
+    pub(crate) fn opened(stream: OpenStream) -> Outcome {
+        Outcome {
+            status: Status::Success,
+            report: None,
+            text: None,
+            stream: Some(stream),
+        }
+    }
+
     pub(crate) fn failed(error: Error) -> Outcome {
         Outcome {
             status: error.status(),
             report: None,
             text: Some(error.message().to_owned()),
+            stream: None,
         }
     }
 }

@@ -22,13 +22,16 @@
 
 mod bridge;
 mod deadline;
-mod direct;
 mod driver;
 mod effect;
 mod error;
 mod guest;
+mod hosted;
+mod images;
 mod message;
+mod opened;
 mod options;
+mod progress;
 mod queue;
 mod refresh;
 mod response;
@@ -36,24 +39,30 @@ mod shared;
 mod slot;
 mod slots;
 mod state;
+mod stream;
+mod streams;
 mod threads;
 mod ticket;
 mod waiting;
 
 pub use bridge::{Bridge, Info};
-pub use direct::LogReader;
 pub use error::Error;
 pub use guest::{Guest, GuestFacts, guest_sha256};
 pub use options::{Backend, BridgeBuilder, CreateOptions, Deletion};
+pub use progress::TransferItem;
 pub use queue::{Completion, CompletionQueue};
 pub use response::Response;
 pub use slot::{Slot, SlotResponse, Submission};
+pub use stream::{Session, SessionWriter, Stream};
+pub use streams::TakenStream;
 pub use ticket::Ticket;
 
 pub use selur_protocol::{Command, ContainerId, Signal, Status};
 pub use selur_runtime::{
-    ContainerSpec, Image, Inspection, LogEntry, LogOptions, NetworkMode, OutputStream, PullPolicy,
-    PullProgress, RestartPolicy, Runtime, ShimLocation,
+    AttachOptions, ContainerProcess, ContainerSpec, Event, EventItem, EventKind, EventOptions, ExecSpec,
+    Image, Inspection, LogEntry, LogOptions, NetworkMode, OutputStream, PruneOptions, Pruned, PullPolicy,
+    PullProgress, Pushed, RestartPolicy, Runtime, SessionItem, ShimLocation, Stats, StatsOptions,
+    TerminalSize, Volume, VolumeOptions,
 };
 
 /// The README's examples, run as tests.

@@ -1,7 +1,7 @@
 //! What all handles, tickets and tasks of one bridge share, and the two steps of everything it does: first what the lock
 //! protects, then, without the lock, what may wake or block somebody.
 
-use crate::effect::{self, Asked, Outcome};
+use crate::effect::{Asked, Outcome};
 use crate::guest::{Broken, GuestFacts};
 use crate::queue::CompletionQueue;
 use crate::state::{Phase, Sink, State, Work};
@@ -119,6 +119,7 @@ impl Shared {
                 Sink::Queue => self.queue.push(number, response),
             }
         }
+        drop(work.unwanted);
         for abort in work.aborts {
             abort.cancel();
         }
@@ -145,12 +146,12 @@ impl Shared {
     fn start(self: &Arc<Self>, id: u64, asked: Asked, abort: CancellationToken) {
         let refused = match asked {
             Err(error) => error,
-            Ok(effect) => match self.threads.handle() {
+            Ok(task) => match self.threads.handle() {
                 Err(error) => error,
                 Ok(handle) => {
                     let shared = self.clone();
                     handle.spawn(async move {
-                        let outcome = effect::perform(shared.runtime.as_ref(), effect, abort).await;
+                        let outcome = task.perform(shared.runtime.clone(), abort).await;
                         shared.complete(id, outcome);
                     });
                     return;
@@ -210,6 +211,7 @@ impl Shared {
                 state.poison(broken, work);
             }
         }
+        work.unwanted.extend(state.opened.take_all().into_values());
         true
     }
 

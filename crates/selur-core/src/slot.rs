@@ -305,7 +305,7 @@ impl State {
                         sink: sink(),
                         subject: Subject::of(&frame),
                         deadline,
-                        place: Place::Kernel(ticket),
+                        place: Place::Kernel(ticket, driver::kept(&frame)),
                         is_refreshed: false,
                     };
                     self.open(number, request, work);

@@ -5,6 +5,7 @@
 use crate::effect::Asked;
 use crate::guest::{Broken, Instance};
 use crate::message::Subject;
+use crate::opened::{OpenStream, Opened};
 use crate::refresh::Refresh;
 use crate::slots::Slots;
 use crate::ticket::Cell;
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) effects: HashMap<u64, Running>,
     pub(crate) waiting: Waiting,
     pub(crate) refresh: Refresh,
+    /// Streams that were opened and not taken.
+    pub(crate) opened: Opened,
     /// Deadlines of open requests, soonest first.
     pub(crate) deadlines: BTreeSet<(Instant, u64)>,
     pub(crate) timer_runs: bool,
@@ -65,8 +68,8 @@ pub(crate) struct OpenRequest {
 
 /// Where an open request is.
 pub(crate) enum Place {
-    /// In the kernel, under this ticket.
-    Kernel(u64),
+    /// In the kernel, under this ticket; of a hosted command with its frame, which the kernel does not keep.
+    Kernel(u64, Option<Box<[u8]>>),
     /// Waiting for a ticket, with its frame.
     Waiting(Box<[u8]>),
     /// Waiting until the runtime was listed, with its frame.
@@ -104,6 +107,8 @@ pub(crate) struct Work {
     pub(crate) answers: Vec<(u64, Sink, Response)>,
     pub(crate) effects: Vec<(u64, Asked, CancellationToken)>,
     pub(crate) aborts: Vec<CancellationToken>,
+    /// Streams that nobody wants: to drop one may take its time.
+    pub(crate) unwanted: Vec<OpenStream>,
     /// A listing is wanted.
     pub(crate) list: bool,
     /// The soonest deadline has changed.
@@ -126,6 +131,7 @@ impl State {
             effects: HashMap::new(),
             waiting: Waiting::default(),
             refresh: Refresh::default(),
+            opened: Opened::default(),
             deadlines: BTreeSet::new(),
             timer_runs: false,
             next_id,
@@ -149,7 +155,7 @@ impl State {
             work.timer |= soonest.is_none_or(|soonest| deadline < soonest);
         }
         match &request.place {
-            Place::Kernel(ticket) => {
+            Place::Kernel(ticket, _) => {
                 self.tickets.insert(*ticket, number);
             }
             Place::Waiting(_) => self.waiting.add(Line::of(request.subject.command()), number),
@@ -166,7 +172,7 @@ impl State {
             self.deadlines.remove(&(deadline, number));
         }
         match &request.place {
-            Place::Kernel(ticket) => {
+            Place::Kernel(ticket, _) => {
                 self.tickets.remove(ticket);
             }
             Place::Waiting(_) => self.waiting.remove(number),
@@ -188,7 +194,7 @@ impl State {
         let Some(request) = self.requests.get(&number) else {
             return Ok(());
         };
-        let Place::Kernel(ticket) = request.place else {
+        let Place::Kernel(ticket, _) = request.place else {
             let reason = match cause {
                 CancelCause::Caller => Reason::CancelledByCaller,
                 CancelCause::Deadline => Reason::DeadlinePassed,
@@ -223,6 +229,7 @@ impl State {
         self.poison = Some(error.clone());
         self.answer_all(&Response::from(error.clone()), work);
         self.effects.clear();
+        work.unwanted.extend(self.opened.take_all().into_values());
         work.effects.clear();
         work.list = false;
         work.freed = false;

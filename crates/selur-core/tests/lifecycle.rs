@@ -160,7 +160,7 @@ fn another_bridge_on_the_same_runtime_finds_its_containers() {
 #[test]
 fn logs_and_images_come_from_the_runtime() {
     let bridge = simulated();
-    let image = bridge.pull_image("nginx", |_| {}).expect("pulled");
+    let image = bridge.pull_image("nginx").expect("pulled");
     assert_eq!(
         bridge.list_images().expect("listed"),
         std::slice::from_ref(&image)
@@ -170,14 +170,14 @@ fn logs_and_images_come_from_the_runtime() {
         .expect("created");
     bridge.start_container("web").expect("started");
     let entries: Vec<_> = bridge
-        .logs("web", LogOptions::default())
+        .logs("web", &LogOptions::default())
         .expect("logs")
         .collect::<Result<_, _>>()
         .expect("entries");
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].stream, OutputStream::Stdout);
     bridge.delete_container("web", Deletion::Force).expect("deleted");
-    let error = bridge.logs("web", LogOptions::default()).expect_err("gone");
+    let error = bridge.logs("web", &LogOptions::default()).expect_err("gone");
     assert_eq!(error.status(), Status::ContainerNotFound);
     bridge.delete_image(&image.reference).expect("deleted");
     let error = bridge.delete_image(&image.reference).expect_err("gone");
@@ -193,7 +193,7 @@ fn followed_logs_end_when_the_bridge_is_closed() {
         follow: true,
         ..LogOptions::default()
     };
-    let mut logs = bridge.logs(&id, options).expect("logs");
+    let mut logs = bridge.logs(&id, &options).expect("logs");
     assert!(logs.next().is_some());
     let reader = std::thread::spawn(move || logs.next().is_none());
     bridge.close();

@@ -327,7 +327,7 @@ fn a_log_ends_when_the_bridge_is_closed() {
     let bridge = support::simulated();
     let id = bridge.create_container("nginx").expect("created").to_string();
     bridge.start_container(&id).expect("started");
-    let logs = || bridge.logs(&id, LogOptions::default()).expect("a log");
+    let logs = || bridge.logs(&id, &LogOptions::default()).expect("a log");
     let readers: Vec<_> = (0..64).map(|_| logs()).collect();
     assert!(logs().next().is_some());
     bridge.close();

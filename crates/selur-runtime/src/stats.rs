@@ -2,6 +2,7 @@
 
 use crate::RuntimeError;
 use futures_util::stream::BoxStream;
+use selur_protocol::Status;
 use serde::{Deserialize, Serialize};
 
 /// What is sampled.
@@ -20,6 +21,23 @@ impl Default for StatsOptions {
             follow: true,
             interval_ms: 1_000,
         }
+    }
+}
+
+impl StatsOptions {
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// `invalid_request`: the interval is too short.
+    pub fn check(&self) -> Result<(), RuntimeError> {
+        if self.interval_ms >= 10 {
+            return Ok(());
+        }
+        let message = format!(
+            "interval_ms: {} is too short: wait 10 ms at least",
+            self.interval_ms
+        );
+        Err(RuntimeError::new(Status::InvalidRequest, message))
     }
 }
 

@@ -15,6 +15,7 @@ mod lifecycle;
 mod observing;
 mod order;
 mod refusals;
+mod streams;
 mod subject;
 
 pub use subject::Subject;
@@ -24,6 +25,7 @@ pub use lifecycle::*;
 pub use observing::*;
 pub use order::*;
 pub use refusals::*;
+pub use streams::*;
 
 use selur_runtime::{ContainerSpec, Runtime};
 use std::future::Future;
@@ -91,6 +93,27 @@ impl Program {
     }
 }
 
+/// Makes a module `streams` with one test for each clause of the contract about what flows beside the effects.
+#[macro_export]
+macro_rules! stream_suite {
+    ($fixture:ty) => {
+        $crate::runtime_suite!(
+            streams, $fixture:
+            an_exec_writes_and_ends_with_its_code,
+            an_exec_reads_its_input,
+            an_exec_runs_where_it_was_told_to,
+            an_exec_that_cannot_be_run_is_refused,
+            an_exec_ends_with_its_container,
+            an_attachment_shows_what_is_written_and_the_end,
+            an_attachment_needs_an_input_that_was_asked_for,
+            a_log_is_read_as_the_options_say,
+            statistics_are_sampled_while_it_runs,
+            processes_are_told,
+            events_tell_a_whole_life_to_everybody
+        );
+    };
+}
+
 /// Makes a module `runtime` with one test for each clause of the contract.
 #[macro_export]
 macro_rules! runtime_suite {
@@ -127,7 +150,10 @@ macro_rules! runtime_suite {
         );
     };
     ($fixture:ty: $($test:ident),*) => {
-        mod runtime {
+        $crate::runtime_suite!(runtime, $fixture: $($test),*);
+    };
+    ($module:ident, $fixture:ty: $($test:ident),*) => {
+        mod $module {
             use super::*;
             $(
                 #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]

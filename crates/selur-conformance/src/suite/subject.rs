@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A container of a runtime. It may or may not exist.
 #[derive(Clone)]
 pub struct Subject {
-    runtime: Arc<dyn Runtime>,
+    pub(super) runtime: Arc<dyn Runtime>,
     /// Its identity.
     pub id: ContainerId,
 }
@@ -84,6 +84,14 @@ impl Subject {
             tokio::time::sleep(LOOK).await;
         }
         report
+    }
+
+    /// Performs an effect that changes its life and that is awaited by its report alone.
+    pub(super) async fn report_of(&self, operation: Operation) {
+        match operation {
+            Operation::Kill { .. } => drop(self.perform(operation).await.expect("kill")),
+            _ => drop(self.report(operation).await),
+        }
     }
 
     /// What it wrote so far.

@@ -2,7 +2,7 @@
 
 use super::clock::{Clock, Moment};
 use super::script::Script;
-use crate::{ContainerSpec, Inspection, Observation, RestartPolicy, RuntimeError};
+use crate::{ContainerSpec, Event, EventKind, Inspection, Observation, RestartPolicy, RuntimeError};
 use selur_protocol::abi::Report;
 use selur_protocol::{ContainerId, Signal, State, Status};
 use tokio::sync::watch;
@@ -38,6 +38,8 @@ pub(super) struct Container {
     starts: Vec<Moment>,
     /// Tells who waits that the container changed; closed when it is gone.
     changed: watch::Sender<()>,
+    /// What happened and is not in the journal yet.
+    happened: Vec<Event>,
 }
 
 impl Container {
@@ -68,6 +70,7 @@ impl Container {
             pending: Vec::new(),
             starts: Vec::new(),
             changed: watch::Sender::new(()),
+            happened: Vec::new(),
         }
     }
 
@@ -77,6 +80,32 @@ impl Container {
 
     pub(super) fn image(&self) -> &str {
         &self.image
+    }
+
+    pub(super) fn spec(&self) -> &ContainerSpec {
+        &self.spec
+    }
+
+    /// What happened since this was last asked, with the container's identity.
+    pub(super) fn take_events(&mut self, id: ContainerId) -> Vec<Event> {
+        let mut events = std::mem::take(&mut self.happened);
+        for event in &mut events {
+            event.subject = id.to_string();
+        }
+        events
+    }
+
+    /// An event of this moment.
+    pub(super) fn event(&self, kind: EventKind, time: Moment) -> Event {
+        let tells_end = matches!(kind, EventKind::Ended | EventKind::Restarting);
+        Event {
+            time_ns: time.as_nanoseconds(),
+            kind,
+            subject: String::new(),
+            name: self.name.clone(),
+            generation: Some(self.report.generation),
+            exit_code: self.report.exit_code.filter(|_| tells_end),
+        }
     }
 
     pub(super) fn script(&self) -> Script {
@@ -146,7 +175,7 @@ impl Container {
             }
             Script::KeepRestarting { code } => {
                 self.end(i32::from(code), clock);
-                self.enter(State::Restarting);
+                self.will_restart();
                 Ok(Change::Told(self.report))
             }
             _ => Ok(Change::Told(self.report)),
@@ -156,7 +185,7 @@ impl Container {
     pub(super) fn stop(&mut self, clock: &mut Clock) -> Change {
         match self.report.state {
             State::Created | State::Stopped => {}
-            State::Restarting => self.enter(State::Stopped),
+            State::Restarting => self.give_up_restarting(clock),
             State::Running | State::Paused => {
                 let asked = self.spec.stop_signal.as_deref().and_then(Signal::parse);
                 let code = self.ended_by(asked.unwrap_or(Signal::TERM));
@@ -171,7 +200,7 @@ impl Container {
         match self.report.state {
             State::Created | State::Stopped => Err(self.refuse("kill")),
             State::Restarting => {
-                self.enter(State::Stopped);
+                self.give_up_restarting(clock);
                 Ok(Change::Told(self.report))
             }
             State::Paused if signal != Signal::KILL => {
@@ -182,9 +211,12 @@ impl Container {
         }
     }
 
-    pub(super) fn pause(&mut self) -> Result<Change, RuntimeError> {
+    pub(super) fn pause(&mut self, clock: &Clock) -> Result<Change, RuntimeError> {
         match self.report.state {
-            State::Running => self.enter(State::Paused),
+            State::Running => {
+                self.enter(State::Paused);
+                self.happen(EventKind::Paused, clock);
+            }
             State::Paused => {}
             _ => return Err(self.refuse("pause")),
         }
@@ -193,7 +225,10 @@ impl Container {
 
     pub(super) fn resume(&mut self, clock: &mut Clock) -> Result<Change, RuntimeError> {
         match self.report.state {
-            State::Paused => self.enter(State::Running),
+            State::Paused => {
+                self.enter(State::Running);
+                self.happen(EventKind::Resumed, clock);
+            }
             State::Running => {}
             _ => return Err(self.refuse("resume")),
         }
@@ -248,8 +283,9 @@ impl Container {
         let ends_again = matches!(self.script, Script::ExitAtOnce { .. });
         while code != 0 && most.is_none_or(|most| self.restart_count < most) {
             if most.is_none() && ends_again {
-                return self.enter(State::Restarting);
+                return self.will_restart();
             }
+            self.will_restart();
             self.restart_count += 1;
             self.run(clock);
             if !ends_again {
@@ -268,6 +304,7 @@ impl Container {
         self.started_at = Some(now);
         self.starts.push(now);
         self.enter(State::Running);
+        self.happen(EventKind::Started, clock);
     }
 
     fn end(&mut self, code: i32, clock: &mut Clock) {
@@ -275,6 +312,25 @@ impl Container {
         self.finished_at = Some(clock.tick());
         self.pending.clear();
         self.enter(State::Stopped);
+        self.happen(EventKind::Ended, clock);
+    }
+
+    /// The end that was just told is not for good.
+    fn will_restart(&mut self) {
+        self.enter(State::Restarting);
+        if let Some(event) = self.happened.last_mut() {
+            event.kind = EventKind::Restarting;
+        }
+    }
+
+    fn give_up_restarting(&mut self, clock: &Clock) {
+        self.enter(State::Stopped);
+        self.happen(EventKind::Ended, clock);
+    }
+
+    fn happen(&mut self, kind: EventKind, clock: &Clock) {
+        let event = self.event(kind, clock.now());
+        self.happened.push(event);
     }
 
     fn enter(&mut self, state: State) {
@@ -283,7 +339,23 @@ impl Container {
         self.changed.send_replace(());
     }
 
-    fn refuse(&self, command: &str) -> RuntimeError {
+    /// Refuses what needs a process that works.
+    pub(super) fn check_runs(&self, command: &str) -> Result<(), RuntimeError> {
+        match self.report.state {
+            State::Running => Ok(()),
+            _ => Err(self.refuse(command)),
+        }
+    }
+
+    /// Refuses what needs a process, frozen or not.
+    pub(super) fn check_has_process(&self, command: &str) -> Result<(), RuntimeError> {
+        match self.report.state {
+            State::Running | State::Paused => Ok(()),
+            _ => Err(self.refuse(command)),
+        }
+    }
+
+    pub(super) fn refuse(&self, command: &str) -> RuntimeError {
         let state = self.report.state.name();
         RuntimeError::new(
             Status::InvalidState,

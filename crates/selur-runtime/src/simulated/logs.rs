@@ -19,15 +19,24 @@ pub(super) fn stream(
         .containers
         .get(&id)
         .map_or(0, |container| container.starts().len());
-    let first = options
-        .tail_lines
-        .map_or(0, |wanted| lines.saturating_sub(wanted));
+    let since = options.since_ns.unwrap_or(0);
+    let earlier = lock(&world).containers.get(&id).map_or(0, |container| {
+        let starts = container.starts().iter();
+        starts.take_while(|start| start.as_nanoseconds() < since).count()
+    });
+    let first = match options.tail_lines {
+        // All that is written goes to standard output.
+        _ if !options.stdout => lines,
+        None => earlier,
+        Some(wanted) => lines.saturating_sub(wanted).max(earlier),
+    };
     let reader = Reader {
         // A reader that follows must not keep the world alive: its end is the runtime's.
         world: Arc::downgrade(&world),
         id,
         changes,
         next: first,
+        stdout: options.stdout,
         follow: options.follow,
     };
     stream::unfold(reader, |mut reader| async {
@@ -42,6 +51,7 @@ struct Reader {
     id: ContainerId,
     changes: watch::Receiver<()>,
     next: usize,
+    stdout: bool,
     follow: bool,
 }
 
@@ -62,7 +72,7 @@ impl Reader {
         let world = lock(&world);
         let container = world.containers.get(&self.id)?;
         match container.starts().get(self.next) {
-            Some(start) => {
+            Some(start) if self.stdout => {
                 self.next += 1;
                 let line = format!("{} started, generation {}\n", container.image(), self.next);
                 Some(Some(LogEntry {
@@ -71,8 +81,8 @@ impl Reader {
                     bytes: line.into_bytes(),
                 }))
             }
-            None if self.follow && container.report().state != State::Stopped => Some(None),
-            None => None,
+            _ if self.follow && container.report().state != State::Stopped => Some(None),
+            _ => None,
         }
     }
 }

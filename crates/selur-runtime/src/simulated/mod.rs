@@ -28,23 +28,34 @@
 //! - **Observations** tell what no completion tells: the ends of processes that ended by themselves, and restarts.
 //! - **Images.** The store is empty at first, so that pull policy `never` gives `image_not_found` for what was not
 //!   pulled before. Digests are made from the reference.
+//! - **Exec.** Every container has the programs `true`, `false`, `echo WORDS`, `warn WORDS` (to standard error), `env`,
+//!   `pwd`, `exit CODE`, `cat` (says what it is told until its input ends), `sleep` (does nothing until the container
+//!   ends, then 137) and `size` (says its terminal's size, at first and at each resize). Others are not found.
+//! - **Attachments.** A container made with `stdin` says what it is told; that is not logged.
+//! - **Statistics.** One process of 1 MiB that works 1 ms a tick of the clock. A sample follows each change.
+//! - **Events** are kept for readers that are behind: the last 1,024.
 //! - **Logs.** Each start writes one line to standard output: `IMAGE started, generation N`.
 
 mod clock;
 mod container;
 mod images;
+mod journal;
 mod logs;
 mod script;
+mod session;
+mod stats;
 
 use crate::{
-    ContainerSpec, Done, Effect, Images, LogOptions, LogStream, Observation, Operation, PullPolicy, Runtime,
-    RuntimeError,
+    AttachOptions, ContainerProcess, ContainerSpec, Done, Effect, EventKind, EventOptions, EventStream,
+    ExecSpec, Images, LogOptions, LogStream, Observation, Operation, PullPolicy, Runtime, RuntimeError,
+    Session, StatsOptions, StatsStream,
 };
 use clock::Clock;
 use container::{Change, Container};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use images::Store;
+use journal::Journal;
 use script::{Aborted, Point, Script};
 use selur_protocol::{ContainerId, Status};
 use std::collections::BTreeMap;
@@ -84,6 +95,7 @@ struct World {
     clock: Clock,
     store: Store,
     containers: BTreeMap<ContainerId, Container>,
+    journal: Journal,
     observers: Vec<mpsc::UnboundedSender<Observation>>,
 }
 
@@ -205,6 +217,39 @@ impl Runtime for Simulated {
             None => Err(no_such_container(container)),
         }))
     }
+
+    fn exec(
+        &self,
+        container: ContainerId,
+        spec: ExecSpec,
+        _abort: CancellationToken,
+    ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
+        Box::pin(async move { session::exec(&self.world, container, &spec) })
+    }
+
+    fn attach(
+        &self,
+        container: ContainerId,
+        options: AttachOptions,
+    ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
+        Box::pin(async move { session::attach(&self.world, container, options) })
+    }
+
+    fn stats(
+        &self,
+        container: ContainerId,
+        options: StatsOptions,
+    ) -> BoxFuture<'_, Result<StatsStream, RuntimeError>> {
+        Box::pin(async move { stats::stream(&self.world, container, options) })
+    }
+
+    fn top(&self, container: ContainerId) -> BoxFuture<'_, Result<Vec<ContainerProcess>, RuntimeError>> {
+        Box::pin(async move { stats::top(&self.world, container) })
+    }
+
+    fn events(&self, options: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {
+        Box::pin(async move { Ok(journal::stream(&self.world, options)) })
+    }
 }
 
 impl World {
@@ -236,11 +281,20 @@ impl World {
             Operation::Start => container.start(clock)?,
             Operation::Stop { .. } => container.stop(clock),
             Operation::Kill { signal } => container.kill(signal, clock)?,
-            Operation::Pause => container.pause()?,
+            Operation::Pause => container.pause(clock)?,
             Operation::Resume => container.resume(clock)?,
             Operation::Delete { force } => {
                 container.check_deletion(force)?;
-                self.containers.remove(&id);
+                if container.has_process() {
+                    // Killed for it: the end is told before the deletion.
+                    container.kill(selur_protocol::Signal::KILL, clock)?;
+                }
+                self.tell(id);
+                if let Some(container) = self.containers.remove(&id) {
+                    let mut event = container.event(EventKind::Deleted, self.clock.now());
+                    event.subject = id.to_string();
+                    self.journal.add(event);
+                }
                 return Ok(Done::default());
             }
             Operation::Inspect => {
@@ -253,6 +307,10 @@ impl World {
             Operation::Create { .. } => {
                 return Err(RuntimeError::new(Status::InternalError, "a create came twice"));
             }
+        };
+        self.tell(id);
+        let Some(container) = self.containers.get(&id) else {
+            return Err(no_such_container(id));
         };
         let report = match change {
             Change::Told(report) => report,
@@ -267,6 +325,17 @@ impl World {
             report: Some(report),
             inspection: None,
         })
+    }
+
+    /// Puts what happened to a container into the journal.
+    fn tell(&mut self, id: ContainerId) {
+        let container = self.containers.get_mut(&id);
+        for event in container
+            .map(|container| container.take_events(id))
+            .unwrap_or_default()
+        {
+            self.journal.add(event);
+        }
     }
 
     fn create(
@@ -295,6 +364,9 @@ impl World {
         };
         let container = Container::new(image, digest, name, spec, script, &mut self.clock);
         let report = Some(container.report());
+        let mut event = container.event(EventKind::Created, self.clock.now());
+        event.subject = id.to_string();
+        self.journal.add(event);
         self.containers.insert(id, container);
         Ok(Done {
             report,

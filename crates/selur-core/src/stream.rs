@@ -1,0 +1,194 @@
+//! What flows beside the kernel, as the caller holds it: iterators that block until there is more, or streams.
+
+use crate::{Error, Status};
+use futures_util::Stream as AsyncStream;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use selur_runtime::{MAX_PIECE_BYTES, RuntimeError, SessionInput, SessionItem, TerminalSize};
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Items that come while they are read: an iterator that blocks, and a [`futures_util::Stream`] for any executor.
+///
+/// Whoever writes is held back until there is a reader, except for progress and events, which say what they left out.
+/// Dropping it ends what it shows: an exec's process, a pull. It ends when the bridge is closed.
+///
+/// ```
+/// use selur_core::{Backend, Bridge, LogOptions};
+///
+/// let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
+/// let id = bridge.create_container("nginx")?.to_string();
+/// bridge.start_container(&id)?;
+/// for entry in bridge.logs(&id, &LogOptions::default())? {
+///     print!("{}", String::from_utf8_lossy(&entry?.bytes));
+/// }
+/// # Ok::<(), selur_core::Error>(())
+/// ```
+pub struct Stream<T> {
+    /// Taken when the bridge closes: a stream must not be polled when the threads that drive it have ended.
+    items: Option<BoxStream<'static, Result<T, RuntimeError>>>,
+    threads: Handle,
+    closing: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<T> Stream<T> {
+    pub(crate) fn new(
+        items: BoxStream<'static, Result<T, RuntimeError>>,
+        threads: Handle,
+        closing: CancellationToken,
+    ) -> Stream<T> {
+        Stream {
+            items: Some(items),
+            threads,
+            closing: Box::pin(closing.cancelled_owned()),
+        }
+    }
+}
+
+impl<T> AsyncStream for Stream<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let _within = this.threads.enter();
+        if this.closing.as_mut().poll(context).is_ready() {
+            this.items = None;
+        }
+        let Some(items) = &mut this.items else {
+            return Poll::Ready(None);
+        };
+        items
+            .poll_next_unpin(context)
+            .map(|item| item.map(|item| item.map_err(Error::from)))
+    }
+}
+
+impl<T> Iterator for Stream<T> {
+    type Item = Result<T, Error>;
+
+    /// Blocks until there is more. Ends where the stream does, and when the bridge is closed.
+    fn next(&mut self) -> Option<Result<T, Error>> {
+        block_on(std::future::poll_fn(|context| {
+            Pin::new(&mut *self).poll_next(context)
+        }))
+    }
+}
+
+impl<T> Drop for Stream<T> {
+    fn drop(&mut self) {
+        // What a stream is made of may want to know its threads when it goes.
+        let _within = self.threads.enter();
+        self.items = None;
+    }
+}
+
+impl<T> fmt::Debug for Stream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}
+
+/// A process's input and output: of an exec, or of an attachment to a container.
+///
+/// ```
+/// use selur_core::{Backend, Bridge, ExecSpec, SessionItem};
+///
+/// let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
+/// let id = bridge.create_container("nginx")?.to_string();
+/// bridge.start_container(&id)?;
+/// let session = bridge.exec(&id, &ExecSpec::new(["echo", "hello"]))?;
+/// let mut said = Vec::new();
+/// for item in session.output {
+///     match item? {
+///         SessionItem::Output { bytes, .. } => said.extend(bytes),
+///         SessionItem::Ended { exit_code } => assert_eq!(exit_code, Some(0)),
+///     }
+/// }
+/// assert_eq!(said, b"hello\n");
+/// # Ok::<(), selur_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    /// Its standard input and its terminal.
+    pub input: SessionWriter,
+    /// What it writes, until it ends. Dropping it kills the process of an exec, and leaves a container as it is.
+    pub output: Stream<SessionItem>,
+}
+
+/// Writes to a process's standard input, and sizes its terminal. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SessionWriter {
+    sender: mpsc::Sender<SessionInput>,
+    closing: CancellationToken,
+}
+
+impl SessionWriter {
+    pub(crate) fn new(sender: mpsc::Sender<SessionInput>, closing: CancellationToken) -> SessionWriter {
+        SessionWriter { sender, closing }
+    }
+
+    /// Sends bytes. Blocks while the process does not read what was sent before.
+    ///
+    /// # Errors
+    /// `invalid_state`: the process has ended, closed its input, or was given none.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
+        bytes
+            .chunks(MAX_PIECE_BYTES)
+            .try_for_each(|piece| self.send(SessionInput::Bytes(piece.to_vec())))
+    }
+
+    /// Ends the process's standard input. With a terminal there is no such end: write the byte 4 instead.
+    ///
+    /// # Errors
+    /// As [`SessionWriter::write`].
+    pub fn end(&self) -> Result<(), Error> {
+        self.send(SessionInput::End)
+    }
+
+    /// Tells the process's terminal its size. Nothing happens where it has none.
+    ///
+    /// # Errors
+    /// As [`SessionWriter::write`].
+    pub fn resize(&self, size: TerminalSize) -> Result<(), Error> {
+        self.send(SessionInput::Resize(size))
+    }
+
+    fn send(&self, input: SessionInput) -> Result<(), Error> {
+        let sent = block_on(async {
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => Err(Error::closed()),
+                sent = self.sender.send(input) => sent.map_err(|_| {
+                    let message = "the process takes no input: it has ended, closed its input, or was given none";
+                    Error::new(Status::InvalidState, message)
+                }),
+            }
+        });
+        sent
+    }
+}
+
+/// Polls a future on this thread until it is ready. Unlike tokio's own it may be used within another runtime.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
