@@ -13,7 +13,7 @@ fn main() -> Result<(), Error> {
     let id = bridge.create_container(CreateOptions::new(image))?.to_string();
     bridge.start_container(&id)?;
     let exit_code = bridge.wait_container(&id)?;
-    for entry in bridge.logs(&id, LogOptions::default())? {
+    for entry in bridge.logs(&id, &LogOptions::default())? {
         // A closed standard output ends the reading, not the program.
         if std::io::stdout().write_all(&entry?.bytes).is_err() {
             break;

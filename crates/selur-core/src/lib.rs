@@ -53,7 +53,7 @@ pub use progress::TransferItem;
 pub use queue::{Completion, CompletionQueue};
 pub use response::Response;
 pub use slot::{Slot, SlotResponse, Submission};
-pub use stream::{Session, SessionWriter, Stream};
+pub use stream::{Blocking, Session, SessionWriter, Stream};
 pub use streams::TakenStream;
 pub use ticket::Ticket;
 

@@ -1,4 +1,4 @@
-//! What flows beside the kernel, as the caller holds it: iterators that block until there is more, or streams.
+//! What flows beside the kernel, as the caller holds it: streams, or iterators that block until there is more.
 
 use crate::{Error, Status};
 use futures_util::Stream as AsyncStream;
@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Items that come while they are read: an iterator that blocks, and a [`futures_util::Stream`] for any executor.
+/// Items that come while they are read: a [`futures_util::Stream`] for any executor, and in a `for` loop an iterator that
+/// blocks.
 ///
 /// Whoever writes is held back until there is a reader, except for progress and events, which say what they left out.
 /// Dropping it ends what it shows: an exec's process, a pull. It ends when the bridge is closed.
@@ -69,14 +70,33 @@ impl<T> AsyncStream for Stream<T> {
     }
 }
 
-impl<T> Iterator for Stream<T> {
-    type Item = Result<T, Error>;
-
-    /// Blocks until there is more. Ends where the stream does, and when the bridge is closed.
-    fn next(&mut self) -> Option<Result<T, Error>> {
+impl<T> Stream<T> {
+    /// Blocks until there is more. Nothing where the stream ends, and when the bridge is closed.
+    pub fn wait_next(&mut self) -> Option<Result<T, Error>> {
         block_on(std::future::poll_fn(|context| {
             Pin::new(&mut *self).poll_next(context)
         }))
+    }
+}
+
+impl<T> IntoIterator for Stream<T> {
+    type Item = Result<T, Error>;
+    type IntoIter = Blocking<T>;
+
+    fn into_iter(self) -> Blocking<T> {
+        Blocking(self)
+    }
+}
+
+/// A [`Stream`] as an iterator that blocks until there is more.
+#[derive(Debug)]
+pub struct Blocking<T>(Stream<T>);
+
+impl<T> Iterator for Blocking<T> {
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Result<T, Error>> {
+        self.0.wait_next()
     }
 }
 

@@ -172,6 +172,7 @@ fn logs_and_images_come_from_the_runtime() {
     let entries: Vec<_> = bridge
         .logs("web", &LogOptions::default())
         .expect("logs")
+        .into_iter()
         .collect::<Result<_, _>>()
         .expect("entries");
     assert_eq!(entries.len(), 1);
@@ -193,7 +194,7 @@ fn followed_logs_end_when_the_bridge_is_closed() {
         follow: true,
         ..LogOptions::default()
     };
-    let mut logs = bridge.logs(&id, &options).expect("logs");
+    let mut logs = bridge.logs(&id, &options).expect("logs").into_iter();
     assert!(logs.next().is_some());
     let reader = std::thread::spawn(move || logs.next().is_none());
     bridge.close();

@@ -329,10 +329,10 @@ fn a_log_ends_when_the_bridge_is_closed() {
     bridge.start_container(&id).expect("started");
     let logs = || bridge.logs(&id, &LogOptions::default()).expect("a log");
     let readers: Vec<_> = (0..64).map(|_| logs()).collect();
-    assert!(logs().next().is_some());
+    assert!(logs().wait_next().is_some());
     bridge.close();
     for mut reader in readers {
-        assert!(reader.next().is_none());
+        assert!(reader.wait_next().is_none());
     }
 }
 
