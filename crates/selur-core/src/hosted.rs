@@ -11,6 +11,7 @@ use selur_protocol::{Command, ContainerId, Frame};
 use selur_runtime::{ExecSpec, Images, PruneOptions, Runtime, RuntimeError, VolumeOptions, Volumes};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -162,10 +163,15 @@ impl Hosted {
         if self.options.is_empty() {
             return Ok(T::default());
         }
-        serde_json::from_str(&self.options).map_err(|error| {
-            let message = format!("the options of {} are refused: {error}", self.command.name());
+        let refuse = |why: &dyn Display| {
+            let message = format!("the options of {} are refused: {why}", self.command.name());
             Error::new(Status::InvalidRequest, message)
-        })
+        };
+        // The library would take an array of the fields' values, too.
+        if !self.options.trim_start().starts_with('{') {
+            return Err(refuse(&"write a JSON object"));
+        }
+        serde_json::from_str(&self.options).map_err(|error| refuse(&error))
     }
 }
 

@@ -32,7 +32,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// # Ok::<(), selur_core::Error>(())
 /// ```
 pub struct Stream<T> {
-    /// Taken when the bridge closes: a stream must not be polled when the threads that drive it have ended.
+    /// Taken at its end, and when the bridge closes: a stream must not be polled when the threads that drive it have ended.
     items: Option<BoxStream<'static, Result<T, RuntimeError>>>,
     threads: Handle,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -64,9 +64,11 @@ impl<T> AsyncStream for Stream<T> {
         let Some(items) = &mut this.items else {
             return Poll::Ready(None);
         };
-        items
-            .poll_next_unpin(context)
-            .map(|item| item.map(|item| item.map_err(Error::from)))
+        let polled = items.poll_next_unpin(context);
+        if let Poll::Ready(None) = polled {
+            this.items = None;
+        }
+        polled.map(|item| item.map(|item| item.map_err(Error::from)))
     }
 }
 
