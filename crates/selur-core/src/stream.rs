@@ -182,7 +182,7 @@ impl SessionWriter {
     }
 
     fn send(&self, input: SessionInput) -> Result<(), Error> {
-        let sent = block_on(async {
+        block_on(async {
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => Err(Error::closed()),
@@ -191,8 +191,7 @@ impl SessionWriter {
                     Error::new(Status::InvalidState, message)
                 }),
             }
-        });
-        sent
+        })
     }
 }
 

@@ -80,15 +80,17 @@ pub(super) fn stream(world: &Arc<Mutex<World>>, options: EventOptions) -> EventS
 }
 
 impl Reader {
+    /// The next event, an inner none where it is still to come, an outer one where the world is gone.
+    fn look(&self) -> Option<Option<EventItem>> {
+        let world = self.world.upgrade()?;
+        let world = lock(&world);
+        Some(world.journal.get(self.next))
+    }
+
     async fn item(&mut self) -> Option<EventItem> {
         loop {
             self.news.mark_unchanged();
-            let found = {
-                let world = self.world.upgrade()?;
-                let found = lock(&world).journal.get(self.next);
-                found
-            };
-            match found {
+            match self.look()? {
                 Some(item) => {
                     self.next += match item {
                         EventItem::Lagged(events) => events,
