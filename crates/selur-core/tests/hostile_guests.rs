@@ -173,6 +173,8 @@ const GUESTS: &[(&str, Ask, &str)] = &[
         Start,
         "it asked for the effect 7 while that was running",
     ),
+    ("hosts_unasked", Start, "it asked for exec unasked"),
+    ("hosts_for_nobody", Start, "it asked for delete_image unasked"),
     ("endless_outputs", Start, "its outputs never end"),
     (
         "garbage_for_the_second",
