@@ -2,7 +2,11 @@
 
 use crate::RuntimeError;
 use futures_util::stream::BoxStream;
+use selur_shim::Root;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+pub use selur_shim::{Event, EventKind};
 
 /// Which events are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,60 +17,6 @@ pub struct EventOptions {
     pub since_ns: Option<u64>,
     /// Whether to end where there are no more instead of waiting for them.
     pub until_now: bool,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// When, in nanoseconds since the Unix epoch.
-    pub time_ns: u64,
-    /// What.
-    pub kind: EventKind,
-    /// The container's id, the image's reference or the volume's name.
-    pub subject: String,
-    /// The container's name, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The container's generation: it grows with every start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generation: Option<u32>,
-    /// `ended` and `restarting`: how the process ended, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i32>,
-}
-
-/// What can happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// A container was made.
-    Created,
-    /// Its process runs.
-    Started,
-    /// It was frozen.
-    Paused,
-    /// It was thawed.
-    Resumed,
-    /// Its process has ended, and will be started again.
-    Restarting,
-    /// Its process has ended for good.
-    Ended,
-    /// The container was removed.
-    Deleted,
-    /// An image was fetched.
-    ImagePulled,
-    /// An image was taken in from a file.
-    ImageLoaded,
-    /// An image got another name.
-    ImageTagged,
-    /// An image was sent to a registry.
-    ImagePushed,
-    /// An image was removed.
-    ImageDeleted,
-    /// A volume was made.
-    VolumeCreated,
-    /// A volume was removed.
-    VolumeDeleted,
 }
 
 /// What an event stream gives.
@@ -81,3 +31,9 @@ pub enum EventItem {
 
 /// Events in one order for all who read them.
 pub type EventStream = BoxStream<'static, Result<EventItem, RuntimeError>>;
+
+/// Writes what happened to an image or a volume below a state root, for all who read its events. It is written when it
+/// is done; nothing is undone because it could not be told.
+pub(crate) fn tell(state_root: &Path, kind: EventKind, subject: &str) {
+    let _ = selur_shim::event_log::append(&Root::new(state_root), &Event::now(kind, subject));
+}

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// containers/ID/   everything else of the container
 /// runc/            runc's own state
 /// images/          the image store
+/// events           what happened, see [`crate::event_log`]
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root(PathBuf);
@@ -102,6 +103,11 @@ impl Root {
     /// A container's directory.
     pub fn home(&self, id: ContainerId) -> Home {
         Home(self.containers().join(id.to_string()))
+    }
+
+    /// The log of events.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("events")
     }
 
     /// What runc is given as its root.

@@ -10,6 +10,7 @@
 mod control;
 mod detach;
 mod errand;
+pub mod event_log;
 mod exec;
 mod launch;
 mod layout;
@@ -28,6 +29,7 @@ mod supervisor;
 mod user;
 
 pub use control::{Command, ControlRequest, ControlResponse};
+pub use event_log::{Event, EventKind};
 pub use launch::{Errand, ExecEnd, Failure, FailureKind, Further, Launch, Reply};
 pub use layout::{Home, Root};
 pub use life::{Durability, Life, current_boot};

@@ -6,7 +6,9 @@ use crate::process::has_ended;
 use crate::restart::{RestartRule, Restarts};
 use crate::runc::Runc;
 use crate::server::{Peer, Server};
-use crate::{Command, Durability, Failure, FailureKind, Home, Life, Process, rootfs, user};
+use crate::{
+    Command, Durability, Event, EventKind, Failure, FailureKind, Home, Life, Process, event_log, rootfs, user,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use selur_protocol::State;
@@ -189,7 +191,7 @@ impl Supervisor {
                 self.fail_to_start(&failure);
                 if self.life.state == State::Restarting {
                     self.life.enter(State::Stopped);
-                    self.record(Durability::Disk);
+                    self.record(Durability::Disk, EventKind::Ended);
                 }
             }
         }
@@ -279,19 +281,25 @@ impl Supervisor {
                 format!("the container is {state}"),
             ));
         }
-        match to {
-            State::Paused => self.runc.pause()?,
-            _ => self.runc.resume()?,
-        }
+        let kind = match to {
+            State::Paused => {
+                self.runc.pause()?;
+                EventKind::Paused
+            }
+            _ => {
+                self.runc.resume()?;
+                EventKind::Resumed
+            }
+        };
         self.life.enter(to);
-        self.record(Durability::Boot);
+        self.record(Durability::Boot, kind);
         Ok(())
     }
 
     fn end_restarting(&mut self) {
         if self.next_start.take().is_some() {
             self.life.enter(State::Stopped);
-            self.record(Durability::Disk);
+            self.record(Durability::Disk, EventKind::Ended);
         }
     }
 
@@ -317,7 +325,7 @@ impl Supervisor {
             ));
         };
         self.life.run(process);
-        self.record(Durability::Boot);
+        self.record(Durability::Boot, EventKind::Started);
         self.running = Some(Running::new(process, pidfd, true));
         Ok(())
     }
@@ -330,7 +338,7 @@ impl Supervisor {
             _ => return,
         };
         self.life.fail_to_run(exit_code, &failure.message);
-        self.record(Durability::Disk);
+        self.record(Durability::Disk, EventKind::Ended);
     }
 
     /// The process has ended: first the record, then everybody else.
@@ -344,13 +352,12 @@ impl Supervisor {
             Some(running) if !asked_for => self.restarts.after(exit_code, running.since.elapsed()),
             _ => None,
         };
-        let state = if delay.is_some() {
-            State::Restarting
-        } else {
-            State::Stopped
+        let (state, kind) = match delay {
+            Some(_) => (State::Restarting, EventKind::Restarting),
+            None => (State::Stopped, EventKind::Ended),
         };
         self.life.end(state, exit_code);
-        self.record(Durability::Disk);
+        self.record(Durability::Disk, kind);
         for peer in running
             .and_then(|running| running.stop)
             .map(|stop| stop.peers)
@@ -364,14 +371,19 @@ impl Supervisor {
         self.next_start = delay.map(|delay| Instant::now() + delay);
     }
 
-    /// Writes the life. A disk that refuses it is tried again for a minute: nobody may learn what it does not say.
-    fn record(&self, durability: Durability) {
+    /// Writes the life, and then what happened. A disk that refuses the life is tried again for a minute: nobody may
+    /// learn what it does not say.
+    fn record(&self, durability: Durability, kind: EventKind) {
         for _ in 0..RECORD_ATTEMPTS {
             match self.life.write(&self.site.root, self.site.id, durability) {
-                Ok(()) => return,
+                Ok(()) => break,
                 Err(error) => eprintln!("selur-shim: cannot record the container's life: {error}"),
             }
             std::thread::sleep(RECORD_PAUSE);
+        }
+        let event = Event::of(kind, self.site.id, &self.life);
+        if let Err(error) = event_log::append(&self.site.root, &event) {
+            eprintln!("selur-shim: cannot record that the container {kind:?}: {error}");
         }
     }
 }

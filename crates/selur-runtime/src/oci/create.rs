@@ -5,7 +5,7 @@ use super::{Site, block, failure};
 use crate::store::ImageContent;
 use crate::{ContainerSpec, Done, RuntimeError};
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{Durability, Home, Life};
+use selur_shim::{Durability, EventKind, Home, Life};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -69,7 +69,10 @@ impl Site {
             return Err(exists());
         }
         match self.fill(id, config, content) {
-            Ok(life) => Ok(life),
+            Ok(life) => {
+                self.tell(EventKind::Created, id, &life);
+                Ok(life)
+            }
             Err(error) => {
                 if let Some(name) = &config.name {
                     let _ = self.release_name(name, id);

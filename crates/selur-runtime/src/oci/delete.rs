@@ -5,7 +5,7 @@ use super::{Site, failure, remove};
 use crate::{Done, RuntimeError};
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{Command, Errand, Process};
+use selur_shim::{Command, Errand, EventKind, Life, Process};
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,10 @@ pub(super) fn delete(
     site.end(id, force)?;
     remove::cgroups(id);
     let removing = |error: io::Error| failure::io("cannot remove the container", error);
+    // As its last shim left it, or as an end that nobody saw.
+    let last = site.settle(id, &hold).ok();
     fs::remove_file(site.root.state(id)).map_err(removing)?;
+    site.tell(EventKind::Deleted, id, &last.unwrap_or_else(|| Life::lost(None)));
     let _ = fs::remove_file(site.root.state_draft(id));
     let name = life.and_then(|life| life.name);
     if let Some(name) = name {

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::{Site, failure, seen};
 use crate::{Observation, RuntimeError};
 use selur_protocol::{ContainerId, State, Status};
-use selur_shim::{Durability, Life, Lock};
+use selur_shim::{Durability, Event, EventKind, Life, Lock, event_log};
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
@@ -87,13 +87,23 @@ impl Site {
         let _ = hold;
         let life = self.life(id)?.ok_or_else(|| failure::not_found(id))?;
         let on_disk = Life::read(&self.root, id).unwrap_or_else(|_| Some(Life::lost(None)));
-        if on_disk.is_some_and(|on_disk| on_disk.report() != life.report() || on_disk.boot != life.boot)
+        let is_corrected = |on_disk: &Life| on_disk.report() != life.report() || on_disk.boot != life.boot;
+        if let Some(on_disk) = on_disk.filter(is_corrected)
             && !self.has_shim(id)?
         {
             life.write(&self.root, id, Durability::Boot)
                 .map_err(|error| failure::io("cannot write a container's life", error))?;
+            // What cannot be read any more is an end, too.
+            if on_disk.has_process() || on_disk.boot.is_empty() {
+                self.tell(EventKind::Ended, id, &life);
+            }
         }
         Ok(life)
+    }
+
+    /// Writes an event of a container's life, under its lock. A disk that does not take it holds nothing up.
+    pub(super) fn tell(&self, kind: EventKind, id: ContainerId, life: &Life) {
+        let _ = event_log::append(&self.root, &Event::of(kind, id, life));
     }
 
     /// Whether a shim holds the container.

@@ -14,6 +14,7 @@ mod config;
 mod control;
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod failure;
 mod hold;
@@ -30,8 +31,8 @@ mod watch;
 
 use crate::store::Store;
 use crate::{
-    Done, Effect, ExecSpec, Images, Inspection, LogOptions, LogStream, Observation, Operation, Runtime,
-    RuntimeError, Session,
+    Done, Effect, EventOptions, EventStream, ExecSpec, Images, Inspection, LogOptions, LogStream,
+    Observation, Operation, Runtime, RuntimeError, Session,
 };
 use config::Config;
 use futures_util::future::BoxFuture;
@@ -198,6 +199,11 @@ impl Runtime for Oci {
         abort: CancellationToken,
     ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
         Box::pin(exec::exec(&self.site, container, spec, abort))
+    }
+
+    fn events(&self, options: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {
+        let watcher = self.watcher.clone();
+        Box::pin(self.block(move |site| events::stream(site, &watcher, options)))
     }
 }
 

@@ -9,6 +9,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use selur_protocol::ContainerId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -33,6 +34,8 @@ struct Hub {
     inotify: OwnedFd,
     subscribers: Mutex<Vec<Arc<Subscriber>>>,
     followers: Mutex<Followers>,
+    /// Tells that the log of events has grown; gone when the watcher is.
+    events: Mutex<Option<watch::Sender<()>>>,
 }
 
 /// One stream of observations. What it has not taken yet is kept once a container: the newest.
@@ -77,6 +80,7 @@ struct Eye {
     stop: Arc<OwnedFd>,
     states: i32,
     alive: i32,
+    events: i32,
     known: BTreeSet<ContainerId>,
     /// Whose shims may be about to die, and when to look at them again.
     suspects: BTreeSet<ContainerId>,
@@ -101,6 +105,10 @@ impl Watcher {
         let states = watch(&site.root.states(), WatchFlags::MOVED_TO | WatchFlags::DELETE)?;
         // A shim's death closes the file that it holds, however it dies.
         let alive = watch(&site.root.alive_files(), WatchFlags::CLOSE_WRITE)?;
+        // It is there before it is watched, and never replaced.
+        let events = File::options().create(true).append(true).open(site.root.events());
+        drop(events.map_err(failed)?);
+        let events = watch(&site.root.events(), WatchFlags::MODIFY)?;
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| failed(error.into()))?;
         let stop = Arc::new(stop);
@@ -108,6 +116,7 @@ impl Watcher {
             inotify,
             subscribers: Mutex::default(),
             followers: Mutex::default(),
+            events: Mutex::new(Some(watch::Sender::new(()))),
         });
         let mut eye = Eye {
             known: site.ids()?.into_iter().collect(),
@@ -116,6 +125,7 @@ impl Watcher {
             stop: stop.clone(),
             states,
             alive,
+            events,
             suspects: BTreeSet::new(),
             second_look: None,
         };
@@ -146,6 +156,15 @@ impl Watcher {
             }
         })
         .boxed()
+    }
+
+    /// Tells from now on when the log of events grows. It is closed with the watcher.
+    pub(super) fn event_changes(&self) -> watch::Receiver<()> {
+        let sender = lock(&self.hub.events);
+        // There is one as long as this is not dropped.
+        sender
+            .as_ref()
+            .map_or_else(|| watch::channel(()).1, watch::Sender::subscribe)
     }
 
     /// Tells from now on when a container's log or life changes.
@@ -182,6 +201,7 @@ impl Drop for Watcher {
         }
         // Followers find a closed channel.
         lock(&self.hub.followers).by_container.clear();
+        *lock(&self.hub.events) = None;
     }
 }
 
@@ -246,6 +266,8 @@ impl Eye {
                     if let Some(id) = id {
                         self.suspect(id);
                     }
+                } else if event.wd() == self.events {
+                    hub.wake_event_readers();
                 } else {
                     hub.wake_follower(event.wd());
                 }
@@ -305,6 +327,7 @@ impl Eye {
         for watch in watches {
             self.hub.wake_follower(watch);
         }
+        self.hub.wake_event_readers();
     }
 
     /// Takes its time, and a lock, elsewhere.
@@ -332,6 +355,12 @@ impl Hub {
         });
         if let Some(followed) = lock(&self.followers).by_container.get(&id) {
             followed.changes.send_replace(());
+        }
+    }
+
+    fn wake_event_readers(&self) {
+        if let Some(readers) = &*lock(&self.events) {
+            readers.send_replace(());
         }
     }
 

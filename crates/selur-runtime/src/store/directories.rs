@@ -3,6 +3,7 @@
 use super::digest::Digest;
 use super::disk::{self, FileLock, Workspace};
 use super::error::{During, StoreError};
+use crate::{EventKind, events};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -53,6 +54,11 @@ impl Directories {
     /// The store's lock, for sections that last milliseconds. Blocks.
     pub(super) fn lock(&self) -> Result<FileLock, StoreError> {
         FileLock::wait(&self.root.join("lock"))
+    }
+
+    /// Says what happened to an image to all who read the state root's events.
+    pub(super) fn tell(&self, kind: EventKind, reference: &str) {
+        events::tell(self.root.parent().unwrap_or(&self.root), kind, reference);
     }
 
     pub(super) fn blobs(&self) -> PathBuf {

@@ -43,6 +43,7 @@ mod unpack;
 pub use content::{ImageConfig, ImageContent};
 pub use limits::Limits;
 
+use crate::EventKind;
 use crate::{Image, Images, ProgressSink, PullPolicy, RuntimeError};
 use catalog::{Documents, Reference};
 use digest::Digest;
@@ -205,8 +206,12 @@ impl Store {
             self.options.docker_config.clone(),
             &self.options.limits,
         )?;
-        self.pull_from(Source::Registry(Box::new(registry)), reference, progress, abort)
-            .await
+        let pulled = self
+            .pull_from(Source::Registry(Box::new(registry)), reference, progress, abort)
+            .await?;
+        self.directories
+            .tell(EventKind::ImagePulled, &reference.to_string());
+        Ok(pulled)
     }
 
     async fn pull_from(
