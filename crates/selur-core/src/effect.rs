@@ -93,7 +93,7 @@ fn create(guest: &Instance, offset: u32, bytes: u32) -> Result<Result<Operation,
         None | Some("") => ContainerSpec::default(),
         Some(json) => match ContainerSpec::from_json(json) {
             Ok(spec) => spec,
-            Err(error) => return Ok(Err(Error::new(Status::InvalidRequest, error.to_string()))),
+            Err(error) => return Ok(Err(Error::new(error.status(), error.to_string()))),
         },
     };
     Ok(Ok(Operation::Create {

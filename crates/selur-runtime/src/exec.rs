@@ -41,8 +41,7 @@ impl ExecSpec {
     /// # Errors
     /// The JSON is malformed, a field is unknown (it is named), or a value is out of its range.
     pub fn from_json(json: &str) -> Result<ExecSpec, SpecError> {
-        let spec: ExecSpec = serde_json::from_str(json)
-            .map_err(|error| SpecError::invalid(format!("the exec specification is refused: {error}")))?;
+        let spec: ExecSpec = crate::spec::read("the exec specification", json)?;
         spec.check()?;
         Ok(spec)
     }

@@ -31,7 +31,9 @@ pub use session::{
     AttachOptions, INPUTS_IN_FLIGHT, MAX_PIECE_BYTES, Session, SessionInput, SessionItem, TerminalSize,
 };
 pub use simulated::Simulated;
-pub use spec::{ContainerSpec, NetworkMode, PullPolicy, RestartPolicy, SpecError};
+pub use spec::{
+    Capabilities, ContainerSpec, Mount, NetworkMode, PullPolicy, Resources, RestartPolicy, SpecError,
+};
 pub use stats::{ContainerProcess, Stats, StatsOptions, StatsStream};
 pub use volumes::{Volume, VolumeOptions, Volumes};
 

@@ -60,9 +60,10 @@ fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitC
             layers,
             user,
             restart,
+            volumes,
         } => place
             .hold()
-            .and_then(|site| Supervisor::start(site, launch.runc, &layers, user, restart))
+            .and_then(|site| Supervisor::start(site, launch.runc, &layers, &volumes, user, restart))
             .map(Some),
         Errand::Adopt => place
             .hold()

@@ -33,6 +33,9 @@ pub enum Errand {
         user: String,
         /// When the process is started again.
         restart: RestartRule,
+        /// The volumes that it mounts, of which some may never have been mounted before.
+        #[serde(default)]
+        volumes: Vec<FreshVolume>,
     },
     /// Stays with a container whose shim has died.
     Adopt,
@@ -43,6 +46,15 @@ pub enum Errand {
     /// The socket stays open after the reply: an [`ExecEnd`] follows when the process has ended. It is killed when the
     /// bridge hangs up.
     Exec(Further),
+}
+
+/// A volume that is filled with what the image has at its place, if nobody has mounted it before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreshVolume {
+    /// Its name.
+    pub name: String,
+    /// Where it stands in the container: an absolute path.
+    pub target: String,
 }
 
 /// A further process.

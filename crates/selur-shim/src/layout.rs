@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 /// names/NAME       symbolic link to ID: a claimed name
 /// containers/ID/   everything else of the container
 /// runc/            runc's own state
+/// volumes/NAME/    a named volume
+/// volumes/.uses/ID the names of the volumes that a container mounts
 /// images/          the image store
 /// events           what happened, see [`crate::event_log`]
 /// ```
@@ -34,7 +36,7 @@ impl Root {
     }
 
     /// The directories that a root consists of.
-    pub fn directories(&self) -> [PathBuf; 6] {
+    pub fn directories(&self) -> [PathBuf; 8] {
         [
             self.states(),
             self.locks(),
@@ -42,6 +44,8 @@ impl Root {
             self.names(),
             self.containers(),
             self.runc(),
+            self.volumes(),
+            self.volume_uses(),
         ]
     }
 
@@ -113,6 +117,51 @@ impl Root {
     /// What runc is given as its root.
     pub fn runc(&self) -> PathBuf {
         self.0.join("runc")
+    }
+
+    /// The directory of the volumes. No volume's name begins with a dot.
+    pub fn volumes(&self) -> PathBuf {
+        self.0.join("volumes")
+    }
+
+    /// A volume.
+    pub fn volume(&self, name: &str) -> PathBuf {
+        self.volumes().join(name)
+    }
+
+    /// What is known of a volume.
+    pub fn volume_record(&self, name: &str) -> PathBuf {
+        self.volume(name).join("volume.json")
+    }
+
+    /// What containers see of a volume.
+    pub fn volume_data(&self, name: &str) -> PathBuf {
+        self.volume(name).join("data")
+    }
+
+    /// Exists until the volume is mounted for the first time; locked by who fills it for that.
+    pub fn volume_fresh(&self, name: &str) -> PathBuf {
+        self.volume(name).join("fresh")
+    }
+
+    /// What the volume is filled with, until it is whole.
+    pub fn volume_filling(&self, name: &str) -> PathBuf {
+        self.volume(name).join("filling")
+    }
+
+    /// Held while volumes come and go, and while it is written who uses them.
+    pub fn volumes_lock(&self) -> PathBuf {
+        self.volumes().join(".lock")
+    }
+
+    /// The directory of the records of who uses which volumes.
+    pub fn volume_uses(&self) -> PathBuf {
+        self.volumes().join(".uses")
+    }
+
+    /// The volumes that a container uses.
+    pub fn volume_use(&self, id: ContainerId) -> PathBuf {
+        self.volume_uses().join(id.to_string())
     }
 
     /// What runc keeps of a container while it knows it.

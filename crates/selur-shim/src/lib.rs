@@ -12,6 +12,7 @@ mod detach;
 mod errand;
 pub mod event_log;
 mod exec;
+mod fill;
 mod launch;
 mod layout;
 mod life;
@@ -30,7 +31,7 @@ mod user;
 
 pub use control::{Command, ControlRequest, ControlResponse};
 pub use event_log::{Event, EventKind};
-pub use launch::{Errand, ExecEnd, Failure, FailureKind, Further, Launch, Reply};
+pub use launch::{Errand, ExecEnd, Failure, FailureKind, FreshVolume, Further, Launch, Reply};
 pub use layout::{Home, Root};
 pub use life::{Durability, Life, current_boot};
 pub use lock::Lock;

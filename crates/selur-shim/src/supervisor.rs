@@ -7,7 +7,8 @@ use crate::restart::{RestartRule, Restarts};
 use crate::runc::Runc;
 use crate::server::{Peer, Server};
 use crate::{
-    Command, Durability, Event, EventKind, Failure, FailureKind, Home, Life, Process, event_log, rootfs, user,
+    Command, Durability, Event, EventKind, Failure, FailureKind, FreshVolume, Home, Life, Process, event_log, fill,
+    rootfs, user,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -65,11 +66,13 @@ impl Supervisor {
         site: Site,
         runc: PathBuf,
         layers: &[PathBuf],
+        volumes: &[FreshVolume],
         user: String,
         restart: RestartRule,
     ) -> Result<Supervisor, Failure> {
         rootfs::enter_namespace()?;
         rootfs::mount_overlay(&site.home, layers)?;
+        fill::volumes(&site.root, &site.home, volumes)?;
         let mut supervisor = Supervisor::new(site, runc, user, restart)?;
         if supervisor.life.has_process() {
             return Err(Failure::new(

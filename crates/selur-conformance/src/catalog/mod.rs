@@ -10,6 +10,7 @@ mod frames;
 mod images;
 mod lifecycle;
 mod limits;
+mod mounts;
 mod options;
 mod order;
 mod specs;

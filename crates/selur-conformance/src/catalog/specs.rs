@@ -78,6 +78,7 @@ fn honoured() -> Vec<Vector> {
             value!({ "environment": ["GRUSS=Grüße, 世界"] }),
         ),
     ];
+    let cases = cases.into_iter().chain(super::mounts::honoured());
     let mut vectors: Vec<_> = cases
         .into_iter()
         .map(|(kind, spec)| {
@@ -149,8 +150,8 @@ fn refused() -> Vec<Vector> {
         ),
         (
             "an_unknown_restart_policy",
-            value!({ "restart": "always" }),
-            "always",
+            value!({ "restart": "sometimes" }),
+            "restart",
         ),
         (
             "a_restart_count_that_is_no_number",
@@ -170,7 +171,13 @@ fn refused() -> Vec<Vector> {
         ),
         ("a_label_that_is_no_text", value!({ "labels": { "a": 1 } }), ""),
         ("a_nul_in_a_word", value!({ "command": ["a\0b"] }), "NUL"),
+        (
+            "a_hostname_of_two_lines",
+            value!({ "hostname": "a\n10.0.0.1 b" }),
+            "hostname",
+        ),
     ];
+    let cases = cases.into_iter().chain(super::mounts::refused());
     let mut vectors: Vec<_> = cases
         .into_iter()
         .map(|(kind, spec, word)| {
@@ -193,6 +200,19 @@ fn refused() -> Vec<Vector> {
             .request("create", &[NGINX, "", text], invalid(""))
             .request("list", &[], done())
     }));
+    for policy in ["always", "unless-stopped"] {
+        vectors.push(
+            vector(&format!(
+                "restart_{}_is_not_supported",
+                policy.replace('-', "_")
+            ))
+            .send(
+                create_frame(NGINX, "", value!({ "restart": policy })),
+                failure("unsupported", &[policy]),
+            )
+            .request("list", &[], done()),
+        );
+    }
     vectors.push(
         vector("a_spec_may_not_be_nested_without_end")
             .send(with_spec(repeat("[", 60_000)), invalid(""))

@@ -1,9 +1,9 @@
 //! The OCI bundle: what the runtime is told about a container, confined as Docker confines it.
 
 use super::config::Config;
-use super::seccomp;
+use super::{mounts, resources, seccomp};
 use crate::NetworkMode;
-use selur_shim::{Home, USER_PLACEHOLDER};
+use selur_shim::{Home, Root, USER_PLACEHOLDER};
 use serde_json::{Value, json};
 
 /// Docker's default capabilities: CapBnd 00000000a80425fb.
@@ -54,9 +54,13 @@ const READONLY_PATHS: [&str; 6] = [
 
 /// The configuration as the shim reads it: with [`USER_PLACEHOLDER`] where the user belongs, who is looked up in the
 /// container when it is started.
-pub(super) fn template(config: &Config, home: &Home) -> String {
+pub(super) fn template(config: &Config, root: &Root, home: &Home) -> String {
+    let spec = &config.spec;
+    let capabilities = spec
+        .capabilities
+        .over(&CAPABILITIES, resources::available_capabilities());
     let mut namespaces = vec!["mount", "pid", "uts", "ipc", "cgroup"];
-    if config.spec.network == NetworkMode::None {
+    if spec.network == NetworkMode::None {
         namespaces.push("network");
     }
     let namespaces: Vec<Value> = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
@@ -69,82 +73,25 @@ pub(super) fn template(config: &Config, home: &Home) -> String {
             "env": config.environment,
             "cwd": config.working_directory,
             "capabilities": {
-                "bounding": CAPABILITIES,
-                "effective": CAPABILITIES,
-                "permitted": CAPABILITIES,
+                "bounding": capabilities,
+                "effective": capabilities,
+                "permitted": capabilities,
             },
             "noNewPrivileges": true,
         },
-        "root": { "path": home.rootfs() },
+        "root": { "path": home.rootfs(), "readonly": spec.read_only_root },
         "hostname": config.hostname,
-        "mounts": mounts(home),
+        "mounts": mounts::all(spec, root, home),
         "linux": {
             "cgroupsPath": format!("/selur/{}", config.id),
             "namespaces": namespaces,
-            "resources": { "devices": device_rules() },
-            "seccomp": *seccomp::PROFILE,
+            "resources": resources::linux(&spec.resources),
+            "seccomp": seccomp::profile(&capabilities),
             "maskedPaths": MASKED_PATHS,
             "readonlyPaths": READONLY_PATHS,
         },
     })
     .to_string()
-}
-
-/// Source: moby `oci/defaults.go`, `DefaultLinuxSpec`.
-fn mounts(home: &Home) -> Vec<Value> {
-    let file_systems: [(&str, &str, &str, &[&str]); 7] = [
-        ("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        (
-            "/dev",
-            "tmpfs",
-            "tmpfs",
-            &["nosuid", "strictatime", "mode=755", "size=65536k"],
-        ),
-        (
-            "/dev/pts",
-            "devpts",
-            "devpts",
-            &[
-                "nosuid",
-                "noexec",
-                "newinstance",
-                "ptmxmode=0666",
-                "mode=0620",
-                "gid=5",
-            ],
-        ),
-        ("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        (
-            "/sys/fs/cgroup",
-            "cgroup",
-            "cgroup",
-            &["ro", "nosuid", "noexec", "nodev"],
-        ),
-        ("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        (
-            "/dev/shm",
-            "tmpfs",
-            "shm",
-            &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-        ),
-    ];
-    let file_systems = file_systems.iter().map(|(destination, kind, source, options)| {
-        json!({ "destination": destination, "type": kind, "source": source, "options": options })
-    });
-    let own_files = ["resolv.conf", "hostname", "hosts"].map(|name| {
-        json!({
-            "destination": format!("/etc/{name}"),
-            "type": "bind",
-            "source": home.etc().join(name),
-            "options": ["bind", "rprivate"],
-        })
-    });
-    file_systems.chain(own_files).collect()
-}
-
-/// Nothing but null, zero, full, random, urandom, tty, console, ptmx and pts, which the runtime adds itself.
-fn device_rules() -> Value {
-    json!([{ "allow": false, "access": "rwm" }])
 }
 
 fn placeholder_key() -> &'static str {

@@ -1,7 +1,8 @@
 //! Makes a container: files only, no process. It exists when its life is written, which is the last step.
 
 use super::config::Config;
-use super::{Site, block, failure};
+use super::{Site, block, failure, mounts, resources};
+use crate::spec::parse_extra_host;
 use crate::store::ImageContent;
 use crate::{ContainerSpec, Done, RuntimeError};
 use selur_protocol::{ContainerId, Status};
@@ -21,8 +22,9 @@ pub(super) async fn create(
     spec: ContainerSpec,
     abort: CancellationToken,
 ) -> Result<Done, RuntimeError> {
-    spec.check()
-        .map_err(|error| RuntimeError::new(Status::InvalidRequest, error.to_string()))?;
+    spec.check()?;
+    resources::check(&spec)?;
+    mounts::check_sources(&spec)?;
     if let Some(name) = name.clone() {
         // A name that is taken is not worth a pull; whether it is free is decided when it is claimed.
         block(site, move |site| site.refuse_taken(&name)).await?;
@@ -88,6 +90,7 @@ impl Site {
         if let Some(name) = &config.name {
             self.claim_name(name, id)?;
         }
+        self.use_volumes(id, &config.spec)?;
         // Both wait for the disk.
         std::thread::scope(|scope| {
             let pin = scope.spawn(|| self.store.pin(id, &content.manifest_digest));
@@ -127,7 +130,7 @@ fn write_home(home: &Home, config: &Config) -> io::Result<()> {
     fs::set_permissions(home.upper(), fs::Permissions::from_mode(0o755))?;
     let files = [
         ("hostname", format!("{}\n", config.hostname)),
-        ("hosts", hosts(&config.hostname)),
+        ("hosts", hosts(config)),
         ("resolv.conf", String::new()),
     ];
     fs::set_permissions(home.etc(), fs::Permissions::from_mode(0o755))?;
@@ -142,9 +145,16 @@ fn write_home(home: &Home, config: &Config) -> io::Result<()> {
 }
 
 /// Source: moby `libnetwork/etchosts`.
-fn hosts(hostname: &str) -> String {
-    format!(
-        "127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
-         ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
-    )
+fn hosts(config: &Config) -> String {
+    let mut hosts = format!(
+        "127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
+         ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
+        config.hostname
+    );
+    for entry in &config.spec.extra_hosts {
+        if let Ok((name, address)) = parse_extra_host(entry) {
+            hosts += &format!("{address}\t{name}\n");
+        }
+    }
+    hosts
 }

@@ -48,6 +48,7 @@ pub(super) fn delete(
         site.release_name(&name, id)?;
     }
     site.store.unpin(id)?;
+    site.release_volumes(id)?;
     remove::tree(site.root.home(id).path()).map_err(removing)?;
     let _ = fs::remove_file(site.root.alive(id));
     site.release_gone(id, hold);

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::control::{self, Answer};
 use super::hold::{Hold, Patience};
-use super::{Site, block, bundle, failure};
+use super::{Site, block, bundle, failure, mounts};
 use crate::{Done, NetworkMode, RestartPolicy, RuntimeError};
 use selur_protocol::{ContainerId, Signal, State};
 use selur_shim::{Command, Errand, Life, RestartRule};
@@ -49,9 +49,13 @@ pub(super) fn start(
     }
     let home = site.root.home(id);
     let config = Config::read(&home)?.ok_or_else(|| failure::not_found(id))?;
+    mounts::check_sources(&config.spec)?;
     // Here, not when the container is made: a power failure after that could leave it empty.
-    fs::write(home.bundle_template(), bundle::template(&config, &home))
-        .map_err(|error| failure::io("cannot write the container's bundle", error))?;
+    fs::write(
+        home.bundle_template(),
+        bundle::template(&config, &site.root, &home),
+    )
+    .map_err(|error| failure::io("cannot write the container's bundle", error))?;
     if config.spec.network == NetworkMode::Host {
         let resolvers = fs::read("/etc/resolv.conf").unwrap_or_default();
         fs::write(home.etc().join("resolv.conf"), resolvers)
@@ -64,6 +68,7 @@ pub(super) fn start(
             RestartPolicy::No => RestartRule::Never,
             RestartPolicy::OnFailure(most) => RestartRule::OnFailure { most },
         },
+        volumes: mounts::volumes(&config.spec),
     };
     site.launcher.launch(&site.root, id, errand)?;
     Ok(told(&site.settle(id, &hold)?))

@@ -21,18 +21,21 @@ mod hold;
 mod launch;
 mod lifecycle;
 mod logs;
+mod mounts;
 mod names;
 mod prerequisites;
 mod recovery;
 mod remove;
+mod resources;
 mod seccomp;
 mod session;
+mod volumes;
 mod watch;
 
 use crate::store::Store;
 use crate::{
     Done, Effect, EventOptions, EventStream, ExecSpec, Images, Inspection, LogOptions, LogStream,
-    Observation, Operation, Runtime, RuntimeError, Session,
+    Observation, Operation, Runtime, RuntimeError, Session, Volumes,
 };
 use config::Config;
 use futures_util::future::BoxFuture;
@@ -181,6 +184,10 @@ impl Runtime for Oci {
 
     fn images(&self) -> Option<&dyn Images> {
         Some(&self.site.store)
+    }
+
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        Some(self)
     }
 
     fn logs(

@@ -19,7 +19,13 @@ pub(super) fn sweep(site: &Arc<Site>) {
             site.reap_half_made(id, hold);
         }
     }
-    for (id, _) in site.store.pins().unwrap_or_default() {
+    let pins = site
+        .store
+        .pins()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(id, _)| id);
+    for id in pins.chain(site.volume_users().unwrap_or_default()) {
         if !site.root.state(id).exists()
             && let Ok(Some(hold)) = site.try_hold(id)
             && !site.root.state(id).exists()
@@ -27,6 +33,7 @@ pub(super) fn sweep(site: &Arc<Site>) {
             site.reap_half_made(id, hold);
         }
     }
+    site.sweep_volumes();
     for name in site.claimed_names() {
         let _ = site.free_stale_name(&name);
     }
@@ -67,9 +74,10 @@ impl Site {
         remove::cgroups(id);
         let removed = remove::tree(self.root.home(id).path());
         let unpinned = self.store.unpin(id);
+        let released = self.release_volumes(id);
         let _ = fs::remove_file(self.root.state_draft(id));
         let _ = fs::remove_file(self.root.alive(id));
-        if removed.is_ok() && unpinned.is_ok() {
+        if removed.is_ok() && unpinned.is_ok() && released.is_ok() {
             self.release_gone(id, hold);
         }
     }

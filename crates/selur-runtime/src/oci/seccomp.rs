@@ -5,11 +5,25 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-/// The profile for this machine, as `linux.seccomp` has it. Nothing else in it depends on the container.
-pub(super) static PROFILE: LazyLock<Value> = LazyLock::new(|| {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    convert(SOURCE, std::env::consts::ARCH, version(&release))
-});
+/// The profile for this machine and a container with these capabilities, as `linux.seccomp` has it.
+pub(super) fn profile(capabilities: &[&str]) -> Value {
+    static DEFAULT: LazyLock<Value> =
+        LazyLock::new(|| convert(SOURCE, std::env::consts::ARCH, kernel(), &CAPABILITIES));
+    let is_default = capabilities.len() == CAPABILITIES.len()
+        && capabilities
+            .iter()
+            .all(|capability| CAPABILITIES.contains(capability));
+    if is_default {
+        DEFAULT.clone()
+    } else {
+        convert(SOURCE, std::env::consts::ARCH, kernel(), capabilities)
+    }
+}
+
+/// The kernel's version.
+pub(super) fn kernel() -> Version {
+    version(&std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default())
+}
 
 /// Where it is from and under which licence: seccomp/README.md.
 const SOURCE: &str = include_str!("seccomp/default.json");
@@ -24,7 +38,7 @@ const WITHDRAWN: [&str; 3] = ["io_uring_enter", "io_uring_register", "io_uring_s
 const AF_VSOCK: u32 = 40;
 
 /// A kernel's version: 6.1.
-type Version = (u32, u32);
+pub(super) type Version = (u32, u32);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,7 +75,7 @@ struct Condition {
 }
 
 /// Source: moby `profiles/seccomp/seccomp_linux.go`, `setupSeccomp`.
-fn convert(source: &str, arch: &str, kernel: Version) -> Value {
+fn convert(source: &str, arch: &str, kernel: Version, capabilities: &[&str]) -> Value {
     let (go_arch, seccomp_arch) = match arch {
         "x86_64" => ("amd64", "SCMP_ARCH_X86_64"),
         "aarch64" => ("arm64", "SCMP_ARCH_AARCH64"),
@@ -80,7 +94,7 @@ fn convert(source: &str, arch: &str, kernel: Version) -> Value {
         let sub = map.sub_architectures.unwrap_or_default();
         std::iter::once(map.architecture).chain(sub).collect()
     });
-    let has = |capability: &String| CAPABILITIES.contains(&capability.as_str());
+    let has = |capability: &String| capabilities.contains(&capability.as_str());
     let kernel_is = |least: &Option<String>| least.as_ref().is_none_or(|least| kernel >= version(least));
     let rules = profile.syscalls.into_iter().filter(|rule| {
         let included = rule.includes.as_ref().is_none_or(|includes| {
@@ -153,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_needs_a_capability_or_another_kernel_is_left_out() {
-        let profile = convert(SOURCE, "x86_64", (6, 1));
+        let profile = convert(SOURCE, "x86_64", (6, 1), &CAPABILITIES);
         let allowed = names(&profile, "SCMP_ACT_ALLOW");
         let holds = |name: &str| allowed.iter().any(|allowed| allowed == name);
         for name in ["read", "execve", "ptrace", "arch_prctl", "chroot"] {
@@ -172,17 +186,20 @@ mod tests {
         }
         assert_eq!(names(&profile, "SCMP_ACT_ERRNO"), ["clone3"]);
         assert_eq!(profile["architectures"].as_array().map(Vec::len), Some(3));
-        let old = convert(SOURCE, "x86_64", (4, 4));
+        let powerful = convert(SOURCE, "x86_64", (6, 1), &["CAP_SYS_ADMIN"]);
+        let allowed = names(&powerful, "SCMP_ACT_ALLOW");
+        assert!(allowed.contains(&"mount".to_owned()) && !allowed.contains(&"chroot".to_owned()));
+        let old = convert(SOURCE, "x86_64", (4, 4), &CAPABILITIES);
         assert!(!names(&old, "SCMP_ACT_ALLOW").contains(&"ptrace".to_owned()));
         assert_eq!(
-            convert(SOURCE, "aarch64", (6, 1))["architectures"][1],
+            convert(SOURCE, "aarch64", (6, 1), &CAPABILITIES)["architectures"][1],
             "SCMP_ARCH_ARM"
         );
     }
 
     #[test]
     fn what_later_releases_of_docker_withdrew_is_not_allowed() {
-        let profile = convert(SOURCE, "x86_64", (6, 1));
+        let profile = convert(SOURCE, "x86_64", (6, 1), &CAPABILITIES);
         let allowed = names(&profile, "SCMP_ACT_ALLOW");
         assert!(!allowed.iter().any(|name| name.starts_with("io_uring")));
         let rules = profile["syscalls"].as_array().cloned().unwrap_or_default();

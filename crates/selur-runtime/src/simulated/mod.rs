@@ -34,6 +34,7 @@
 //! - **Attachments.** A container made with `stdin` says what it is told; that is not logged.
 //! - **Statistics.** One process of 1 MiB that works 1 ms a tick of the clock. A sample follows each change.
 //! - **Events** are kept for readers that are behind: the last 1,024.
+//! - **Volumes** are names with labels; nothing is in them, and `path` is null. Making one takes a second.
 //! - **Logs.** Each start writes one line to standard output: `IMAGE started, generation N`.
 
 mod clock;
@@ -44,11 +45,12 @@ mod logs;
 mod script;
 mod session;
 mod stats;
+mod volumes;
 
 use crate::{
     AttachOptions, ContainerProcess, ContainerSpec, Done, Effect, EventKind, EventOptions, EventStream,
     ExecSpec, Images, LogOptions, LogStream, Observation, Operation, PullPolicy, Runtime, RuntimeError,
-    Session, StatsOptions, StatsStream,
+    Session, StatsOptions, StatsStream, Volumes,
 };
 use clock::Clock;
 use container::{Change, Container};
@@ -96,6 +98,7 @@ struct World {
     store: Store,
     containers: BTreeMap<ContainerId, Container>,
     journal: Journal,
+    volumes: BTreeMap<String, volumes::Record>,
     observers: Vec<mpsc::UnboundedSender<Observation>>,
 }
 
@@ -203,6 +206,10 @@ impl Runtime for Simulated {
     }
 
     fn images(&self) -> Option<&dyn Images> {
+        Some(self)
+    }
+
+    fn volumes(&self) -> Option<&dyn Volumes> {
         Some(self)
     }
 
@@ -362,6 +369,7 @@ impl World {
             PullPolicy::Never => self.store.find(&image)?,
             PullPolicy::Missing | PullPolicy::Always => self.store.add(&image, &self.clock),
         };
+        self.make_volumes(&spec);
         let container = Container::new(image, digest, name, spec, script, &mut self.clock);
         let report = Some(container.report());
         let mut event = container.event(EventKind::Created, self.clock.now());

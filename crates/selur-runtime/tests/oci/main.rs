@@ -12,4 +12,5 @@ mod names;
 mod recovery;
 mod restarts;
 mod sessions;
+mod spec;
 mod support;

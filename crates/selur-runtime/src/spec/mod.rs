@@ -1,14 +1,31 @@
 //! The container specification: the third field of `create_container`, in JSON.
 
-use crate::RuntimeError;
-use selur_protocol::{Signal, Status};
+mod capabilities;
+mod hosts;
+mod mounts;
+mod refusal;
+mod resources;
+mod restart;
+
+pub use capabilities::Capabilities;
+pub use mounts::Mount;
+pub use refusal::SpecError;
+pub use resources::Resources;
+pub use restart::RestartPolicy;
+
+pub(crate) use hosts::parse_extra as parse_extra_host;
+pub(crate) use mounts::check_volume_name;
+pub(crate) use refusal::read;
+
+use schemars::JsonSchema;
+use selur_protocol::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How a container is to run. What is absent comes from the image, else from the defaults named here.
 ///
 /// An unknown field is an error that names the field.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContainerSpec {
     /// Instead of the image's command.
@@ -19,15 +36,18 @@ pub struct ContainerSpec {
     pub entrypoint: Option<Vec<String>>,
     /// `KEY=VALUE`, over the image's environment.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = r"^[^=\x00]+=")))]
     pub environment: Vec<String>,
     /// An absolute path in the container.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
     pub working_directory: Option<String>,
     /// `user`, `user:group`, names or numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The first 12 digits of the id unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9_.-]{1,64}$"))]
     pub hostname: Option<String>,
     /// Over the image's labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -43,15 +63,31 @@ pub struct ContainerSpec {
     pub stop_signal: Option<String>,
     /// How long stop waits before SIGKILL, in milliseconds; 10,000 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 4_294_967_295_u32))]
     pub stop_timeout_ms: Option<u32>,
     /// Whether the process has a standard input that can be attached to; else it is empty.
     pub stdin: bool,
     /// Whether the process has a terminal; standard error is then part of standard output.
     pub terminal: bool,
+    /// What else the container sees at paths of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    /// What it may use of the machine.
+    #[serde(skip_serializing_if = "Resources::is_default")]
+    pub resources: Resources,
+    /// Whether its root file system cannot be written to.
+    pub read_only_root: bool,
+    /// What its processes may do as root.
+    #[serde(skip_serializing_if = "Capabilities::is_default")]
+    pub capabilities: Capabilities,
+    /// `name:address`: machines whose addresses it knows without asking.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = r"^[a-zA-Z0-9_.-]{1,253}:[0-9a-fA-F:.\[\]]+$")))]
+    pub extra_hosts: Vec<String>,
 }
 
 /// Which network a container sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkMode {
     /// A network of its own with nothing but loopback.
@@ -62,7 +98,7 @@ pub enum NetworkMode {
 }
 
 /// When an image is pulled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PullPolicy {
     /// If the store lacks it.
@@ -72,45 +108,6 @@ pub enum PullPolicy {
     Always,
     /// Never: a missing image is `image_not_found`.
     Never,
-}
-
-/// Whether a process that ended by itself is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum RestartPolicy {
-    /// Never.
-    #[default]
-    No,
-    /// If the exit code is not 0, at most so often in a row; none is without end.
-    OnFailure(Option<u32>),
-}
-
-/// Why a specification is refused.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct SpecError {
-    status: Status,
-    message: String,
-}
-
-impl SpecError {
-    pub(crate) fn invalid(message: impl Into<String>) -> SpecError {
-        SpecError {
-            status: Status::InvalidRequest,
-            message: message.into(),
-        }
-    }
-
-    /// `invalid_request`, or `unsupported` for what is known and not built.
-    pub fn status(&self) -> Status {
-        self.status
-    }
-}
-
-impl From<SpecError> for RuntimeError {
-    fn from(error: SpecError) -> RuntimeError {
-        RuntimeError::new(error.status, error.message)
-    }
 }
 
 /// Checks what every process is given.
@@ -146,11 +143,11 @@ impl ContainerSpec {
     /// Reads and checks a specification.
     ///
     /// # Errors
-    /// The JSON is malformed, a field is unknown (it is named), or a value is out of its range.
+    /// - `invalid_request`: the JSON is malformed, a field is unknown (it is named, with its path), or a value is out of
+    ///   its range.
+    /// - `unsupported`: the restart policy is `always` or `unless-stopped`.
     pub fn from_json(json: &str) -> Result<ContainerSpec, SpecError> {
-        let spec: ContainerSpec = serde_json::from_str(json).map_err(|error| {
-            SpecError::invalid(format!("the container specification is refused: {error}"))
-        })?;
+        let spec: ContainerSpec = read("the container specification", json)?;
         spec.check()?;
         Ok(spec)
     }
@@ -176,47 +173,26 @@ impl ContainerSpec {
         {
             return refuse("entrypoint: an empty entrypoint needs a command".into());
         }
+        if let Some(hostname) = &self.hostname {
+            hosts::check_hostname(hostname)?;
+        }
+        mounts::check(&self.mounts)?;
+        self.resources.check()?;
+        self.capabilities.check()?;
+        for entry in &self.extra_hosts {
+            hosts::parse_extra(entry)?;
+        }
         let texts = [&self.entrypoint, &self.command]
             .into_iter()
             .flatten()
             .flatten()
             .chain(&self.environment);
-        let texts = texts
-            .chain(&self.working_directory)
-            .chain(&self.user)
-            .chain(&self.hostname);
+        let texts = texts.chain(&self.working_directory).chain(&self.user);
         refuse_nul(texts)
     }
-}
 
-impl TryFrom<String> for RestartPolicy {
-    type Error = SpecError;
-
-    fn try_from(text: String) -> Result<RestartPolicy, SpecError> {
-        let refuse = || {
-            SpecError::invalid(format!(
-                "restart: {text:?} is none of no, on-failure and on-failure:n"
-            ))
-        };
-        match text.as_str() {
-            "no" => Ok(RestartPolicy::No),
-            "on-failure" => Ok(RestartPolicy::OnFailure(None)),
-            _ => {
-                let most = text.strip_prefix("on-failure:").ok_or_else(refuse)?;
-                most.parse()
-                    .map(|most| RestartPolicy::OnFailure(Some(most)))
-                    .map_err(|_| refuse())
-            }
-        }
-    }
-}
-
-impl From<RestartPolicy> for String {
-    fn from(policy: RestartPolicy) -> String {
-        match policy {
-            RestartPolicy::No => "no".into(),
-            RestartPolicy::OnFailure(None) => "on-failure".into(),
-            RestartPolicy::OnFailure(Some(most)) => format!("on-failure:{most}"),
-        }
+    /// The names of the volumes that it mounts.
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = &str> {
+        self.mounts.iter().filter_map(Mount::volume)
     }
 }
