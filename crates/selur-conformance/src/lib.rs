@@ -4,6 +4,7 @@
 //! - [`vector`], [`catalog`], [`replay`]: the vectors in `conformance/`: their format, their contents, and the harness
 //!   that replays them; the other languages have harnesses of their own.
 //! - [`protocol`]: `conformance/protocol.json`, generated from selur-protocol.
+//! - [`schemas`]: `docs/schemas/`, generated from the types of selur-runtime.
 //!
 //! It is never published, and nothing but tests may depend on it.
 
@@ -13,6 +14,7 @@ pub mod generated;
 pub mod json;
 pub mod protocol;
 pub mod replay;
+pub mod schemas;
 pub mod suite;
 pub mod vector;
 

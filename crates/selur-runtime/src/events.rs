@@ -2,6 +2,7 @@
 
 use crate::RuntimeError;
 use futures_util::stream::BoxStream;
+use schemars::JsonSchema;
 use selur_shim::Root;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 pub use selur_shim::{Event, EventKind};
 
 /// Which events are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventOptions {
     /// Also those since this moment that are still known, in nanoseconds since the Unix epoch; else from now on.

@@ -1,19 +1,23 @@
 //! What is run beside a container's first process: the second field of `exec`, in JSON.
 
 use crate::{SpecError, TerminalSize};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a further process runs in a running container. An unknown field is an error that names the field.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExecSpec {
     /// The program, found on the container's `PATH`, and its arguments.
+    #[schemars(length(min = 1))]
     pub command: Vec<String>,
     /// `KEY=VALUE`, over the container's environment.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = r"^[^=\x00]+=")))]
     pub environment: Vec<String>,
     /// An absolute path in the container; the container's own unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
     pub working_directory: Option<String>,
     /// `user`, `user:group`, names or numbers; the container's own unless given.
     #[serde(skip_serializing_if = "Option::is_none")]

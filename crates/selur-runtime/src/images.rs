@@ -2,12 +2,14 @@
 
 use crate::RuntimeError;
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 /// One image of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Image {
     /// The reference in full: `docker.io/library/nginx:latest`.
     pub reference: String,
@@ -16,11 +18,12 @@ pub struct Image {
     /// The compressed size of its layers, in bytes.
     pub size_bytes: u64,
     /// When the image was built, as its configuration says: RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: Option<String>,
 }
 
 /// How far a pull or a push is. A reader that is slow sees fewer of them, never an older one after a newer one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PullProgress {
     /// The manifest is known: its digest, and each layer's digest and size in bytes.
@@ -45,7 +48,8 @@ pub enum PullProgress {
 }
 
 /// What a push ended with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Pushed {
     /// The reference in full.
     pub reference: String,
@@ -54,7 +58,7 @@ pub struct Pushed {
 }
 
 /// What is pruned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PruneOptions {
     /// Also images that have a name, if no container uses them.
@@ -64,7 +68,8 @@ pub struct PruneOptions {
 }
 
 /// What a prune removed, or would.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Pruned {
     /// The references that lost their image.
     pub references: Vec<String>,

@@ -2,6 +2,7 @@
 
 use crate::RuntimeError;
 use futures_util::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which of a container's two outputs.
@@ -15,7 +16,7 @@ pub enum OutputStream {
 }
 
 /// What is read of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogOptions {
     /// Whether to go on as the container writes, until it has ended for good.

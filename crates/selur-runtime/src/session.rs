@@ -2,6 +2,7 @@
 
 use crate::{OutputStream, RuntimeError};
 use futures_util::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -11,7 +12,7 @@ pub const INPUTS_IN_FLIGHT: usize = 8;
 pub const MAX_PIECE_BYTES: usize = 64 << 10;
 
 /// A terminal's size, in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TerminalSize {
     /// Rows.
@@ -62,7 +63,7 @@ pub struct Session {
 }
 
 /// How a container's first process is attached to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AttachOptions {
     /// Whether input is sent to it. The container's specification must say `stdin`.

@@ -2,16 +2,18 @@
 
 use crate::RuntimeError;
 use futures_util::stream::BoxStream;
+use schemars::JsonSchema;
 use selur_protocol::Status;
 use serde::{Deserialize, Serialize};
 
 /// What is sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatsOptions {
     /// Whether to go on, one sample an interval, until the container has ended; else there is one sample.
     pub follow: bool,
     /// How long from one sample to the next, in milliseconds: 10 at least.
+    #[schemars(range(min = 10))]
     pub interval_ms: u32,
 }
 
@@ -43,7 +45,8 @@ impl StatsOptions {
 
 /// What a container used until a moment. Counters only grow while the container runs; null is what this machine does
 /// not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Stats {
     /// When, in nanoseconds since the Unix epoch.
     pub time_ns: u64,
@@ -73,7 +76,8 @@ pub struct Stats {
 pub type StatsStream = BoxStream<'static, Result<Stats, RuntimeError>>;
 
 /// A process of a container, as `top` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ContainerProcess {
     /// Its id on the host.
     pub pid: u32,

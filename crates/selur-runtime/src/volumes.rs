@@ -2,11 +2,12 @@
 
 use crate::RuntimeError;
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a volume is made with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VolumeOptions {
     /// Labels.
@@ -15,11 +16,14 @@ pub struct VolumeOptions {
 }
 
 /// A named volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Volume {
     /// Its name; of the grammar of container names.
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$"))]
     pub name: String,
     /// When it was made: RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
     /// Its directory on this machine, if the backend has one.
     pub path: Option<String>,

@@ -20,6 +20,7 @@
 
 use crate::{Life, Moment, Root};
 use rustix::fs::{FallocateFlags, fallocate};
+use schemars::JsonSchema;
 use selur_protocol::ContainerId;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -31,7 +32,8 @@ pub const RETAINED_BYTES: u64 = 16 << 20;
 const HOLE_BYTES: u64 = 1 << 20;
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Event {
     /// When, in nanoseconds since the Unix epoch.
     pub time_ns: u64,
@@ -51,7 +53,7 @@ pub struct Event {
 }
 
 /// What can happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A container was made.

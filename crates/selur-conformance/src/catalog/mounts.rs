@@ -32,7 +32,10 @@ pub(super) fn honoured() -> Vec<(&'static str, Value)> {
             "extra_hosts",
             value!({ "extra_hosts": ["db:10.0.0.7", "six.example:fd00::7"] }),
         ),
-        ("an_input_and_a_terminal", value!({ "stdin": true, "terminal": true })),
+        (
+            "an_input_and_a_terminal",
+            value!({ "stdin": true, "terminal": true }),
+        ),
     ]
 }
 
@@ -110,7 +113,11 @@ pub(super) fn refused() -> Vec<(&'static str, Value, &'static str)> {
             value!({ "resources": { "cpus": 0 } }),
             "resources.cpus",
         ),
-        ("no_process", value!({ "resources": { "pids": 0 } }), "resources.pids"),
+        (
+            "no_process",
+            value!({ "resources": { "pids": 0 } }),
+            "resources.pids",
+        ),
         (
             "an_unknown_capability",
             value!({ "capabilities": { "add": ["CAP_ROOT"] } }),

@@ -202,15 +202,12 @@ fn refused() -> Vec<Vector> {
     }));
     for policy in ["always", "unless-stopped"] {
         vectors.push(
-            vector(&format!(
-                "restart_{}_is_not_supported",
-                policy.replace('-', "_")
-            ))
-            .send(
-                create_frame(NGINX, "", value!({ "restart": policy })),
-                failure("unsupported", &[policy]),
-            )
-            .request("list", &[], done()),
+            vector(&format!("restart_{}_is_not_supported", policy.replace('-', "_")))
+                .send(
+                    create_frame(NGINX, "", value!({ "restart": policy })),
+                    failure("unsupported", &[policy]),
+                )
+                .request("list", &[], done()),
         );
     }
     vectors.push(

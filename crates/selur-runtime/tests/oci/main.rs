@@ -14,3 +14,4 @@ mod restarts;
 mod sessions;
 mod spec;
 mod support;
+mod volumes;
