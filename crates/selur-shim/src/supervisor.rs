@@ -7,8 +7,8 @@ use crate::restart::{RestartRule, Restarts};
 use crate::runc::Runc;
 use crate::server::{Peer, Server};
 use crate::{
-    Command, Durability, Event, EventKind, Failure, FailureKind, FreshVolume, Home, Life, Process, event_log, fill,
-    rootfs, user,
+    Command, Durability, Event, EventKind, Failure, FailureKind, FreshVolume, Home, Life, Process, event_log,
+    fill, rootfs, user,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, waitpid};

@@ -8,8 +8,9 @@
 use super::config::Config;
 use super::hold::{Patience, ids_in};
 use super::{Oci, Site, failure, remove};
+use crate::events;
 use crate::spec::check_volume_name;
-use crate::{ContainerSpec, RuntimeError, Volume, VolumeOptions, Volumes};
+use crate::{ContainerSpec, EventKind, RuntimeError, Volume, VolumeOptions, Volumes};
 use futures_util::future::BoxFuture;
 use rustix::fs::FlockOperation;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -197,6 +198,7 @@ impl Site {
             .join(TRASH_PREFIX.to_owned() + &random_name()?);
         fs::rename(&path, &trash).map_err(failed)?;
         sync(&self.root.volumes()).map_err(failed)?;
+        events::tell(self.root.path(), EventKind::VolumeDeleted, name);
         drop(lock);
         remove::tree(&trash).map_err(failed)
     }
@@ -233,7 +235,9 @@ impl Site {
         if made.is_err() {
             let _ = remove::tree(&draft);
         }
-        made.map_err(|error| failure::io(format_args!("cannot make the volume {name}"), error))
+        made.map_err(|error| failure::io(format_args!("cannot make the volume {name}"), error))?;
+        events::tell(self.root.path(), EventKind::VolumeCreated, name);
+        Ok(())
     }
 
     fn read_volume(&self, name: &str) -> Result<Option<Record>, RuntimeError> {
