@@ -1,8 +1,10 @@
 //! The arguments of the `selur` command, as clap reads them. Nothing is done here.
 
 mod create;
+mod images;
 
 pub(crate) use create::{Create, Network, Pull, Run};
+pub(crate) use images::{Image, Images, Load, Prune, Rmi, Tag};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -24,14 +26,15 @@ Exit codes:
 Environment:
   SELUR_ROOT   where images and containers live, unless --root says
   SELUR_SHIM   another selur-shim than the one in this program
+  SELUR_MAX_LAYER_BYTES  the most that one layer may have unpacked, such as 4G [default: 128G]
   NO_COLOR     no colours";
 
 const FORMAT_HELP: &str = "\
 How to print: for people, or for programs
 
-With `json`, standard output carries one JSON document (ps, images, inspect, info, version, demo, create, run -d) \
-or one JSON document a line (start, stop, kill, pause, resume, wait, rm, rmi: one for each argument that succeeded; \
-logs, run, pull, load: one for each event), and standard error one document \
+With `json`, standard output carries one JSON document (ps, images, prune, inspect, info, version, demo, create, run -d) \
+or one JSON document a line (start, stop, kill, pause, resume, wait, rm, rmi, tag: one for each argument that succeeded; \
+logs, run, pull, push, load: one for each event), and standard error one document \
 {\"error\":{\"status\",\"message\",\"advice\"}} for each failure.";
 
 /// Containers without a daemon, driven through one sealed WebAssembly kernel.
@@ -127,8 +130,14 @@ pub(crate) enum Command {
     Images(Images),
     /// Remove images from the store
     Rmi(Rmi),
-    /// Take an image from an OCI image layout directory into the store
+    /// Take images from an OCI image layout or from what `docker save` wrote into the store
     Load(Load),
+    /// Send an image of the store to its registry
+    Push(Image),
+    /// Give an image of the store another name
+    Tag(Tag),
+    /// Remove what no image and no container uses from the store, and say what that frees
+    Prune(Prune),
     /// Describe this machine, the backend and the kernel guest
     Info,
     /// Print the versions
@@ -211,37 +220,6 @@ pub(crate) struct Logs {
     /// The container
     #[arg(value_name = "CONTAINER")]
     pub(crate) container: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Image {
-    /// The image: [registry/]repository[:tag][@digest]
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Images {
-    /// Only the references
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rmi {
-    /// The images
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Load {
-    /// The directory: it holds oci-layout, index.json and blobs
-    #[arg(value_name = "LAYOUT")]
-    pub(crate) layout: PathBuf,
-    /// The reference that the image is to have in the store
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
 }
 
 /// Reads `30s`, `500ms`, `2m`, `1h`; a bare number is seconds.

@@ -184,7 +184,9 @@ fn advice(status: Status) -> &'static str {
         Status::InternalError => "`selur info` describes this machine; try again once the cause is gone.",
         Status::InvalidState => "`selur ps -a` shows each container's state.",
         Status::PermissionDenied => "Run as root; for a registry, log in first (~/.docker/config.json).",
-        Status::ResourceExhausted => "Remove what is no longer needed: `selur rm`, `selur rmi`.",
+        Status::ResourceExhausted => {
+            "Remove what is no longer needed: `selur rm`, `selur rmi`, `selur prune`."
+        }
         Status::Timeout => "Give it more time: --timeout.",
         Status::Cancelled => "Run it again.",
         Status::Unsupported => "Choose another backend: --runtime oci.",

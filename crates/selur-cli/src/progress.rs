@@ -1,4 +1,4 @@
-//! What is shown of a pull while it runs: bars on a terminal, plain lines elsewhere, JSON lines for programs.
+//! What is shown of a pull or a push while it runs: bars on a terminal, plain lines elsewhere, JSON lines for programs.
 
 use crate::cli::Format;
 use crate::output::{escape, json, note, short_digest, size};
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Shows one pull.
+/// Shows one pull or push.
 pub(crate) struct PullDisplay {
     look: Look,
     layers: Mutex<HashMap<String, Layer>>,
@@ -28,7 +28,7 @@ struct Layer {
 }
 
 impl PullDisplay {
-    /// For `pull`, whose result is the progress.
+    /// For `pull` and `push`, whose result is the progress.
     pub(crate) fn new(format: Format) -> PullDisplay {
         let look = match format {
             Format::Json => Look::Json,
@@ -56,9 +56,18 @@ impl PullDisplay {
 
     /// Says that the pull of an image begins.
     pub(crate) fn begin(&self, reference: &str) {
+        self.begin_with("pulling", reference);
+    }
+
+    /// Says that the push of an image begins.
+    pub(crate) fn begin_push(&self, reference: &str) {
+        self.begin_with("pushing", reference);
+    }
+
+    fn begin_with(&self, verb: &str, reference: &str) {
         match &self.look {
-            Look::Bars(_) | Look::Lines => note(format!("pulling {reference}")),
-            Look::Json => self.json(json!({ "event": "pulling", "reference": reference })),
+            Look::Bars(_) | Look::Lines => note(format!("{verb} {reference}")),
+            Look::Json => self.json(json!({ "event": verb, "reference": reference })),
             Look::Nothing => {}
         }
     }
@@ -67,7 +76,7 @@ impl PullDisplay {
     pub(crate) fn show(&self, progress: PullProgress) {
         match progress {
             PullProgress::Resolved { digest, layers } => self.resolved(&digest, &layers),
-            PullProgress::Transferred { layer, bytes } => self.downloaded(&layer, bytes),
+            PullProgress::Transferred { layer, bytes } => self.transferred(&layer, bytes),
             PullProgress::LayerDone { layer } => self.layer_done(&layer),
         }
     }
@@ -99,12 +108,12 @@ impl PullDisplay {
         }
     }
 
-    fn downloaded(&self, layer: &str, bytes: u64) {
+    fn transferred(&self, layer: &str, bytes: u64) {
         if let Some(bar) = self.layers().get(layer).and_then(|layer| layer.bar.as_ref()) {
             bar.set_position(bytes);
         }
         if let Look::Json = self.look {
-            self.json(json!({ "event": "downloaded", "layer": layer, "bytes": bytes }));
+            self.json(json!({ "event": "transferred", "layer": layer, "bytes": bytes }));
         }
     }
 
@@ -126,7 +135,7 @@ impl PullDisplay {
         }
     }
 
-    /// A pull goes on when nobody reads of it: the command fails when it prints its result.
+    /// It goes on when nobody reads of it: the command fails when it prints its result.
     fn json(&self, event: serde_json::Value) {
         let _ = json(&event);
     }

@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use crate::output;
 use crate::progress::PullDisplay;
 use selur_core::{
-    Backend, Bridge, Command, GuestFacts, Image, LogEntry, LogOptions, ShimLocation, Status, TransferItem,
+    Backend, Bridge, Command, GuestFacts, Image, LogEntry, LogOptions, PruneOptions, Pruned, Pushed,
+    ShimLocation, Status, Stream, TransferItem,
 };
 use selur_protocol::{Frame, HEADER_BYTES, Reason};
 use serde::Serialize;
@@ -88,23 +89,46 @@ impl Session {
     /// The registry, the network or the disk refuse.
     pub(crate) fn pull(&self, reference: &str, display: PullDisplay) -> Result<Image, Failure> {
         display.begin(reference);
-        for item in self.bridge.pull_image_with_progress(reference)? {
-            match item? {
-                TransferItem::Progress(progress) => display.show(progress),
-                TransferItem::Pulled(image) => return Ok(image),
-                TransferItem::Pushed(_) => break,
-            }
+        match finish(self.bridge.pull_image_with_progress(reference)?, &display)? {
+            Some(TransferItem::Pulled(image)) => Ok(image),
+            _ => Err(unfinished("pull")),
         }
-        let message = "the pull ended without a result";
-        Err(Failure::new(Status::InternalError, message, "Try again."))
     }
 
-    /// Takes an image from a layout directory.
+    /// Takes images from a layout or an archive.
     ///
     /// # Errors
-    /// There is none, or its digests are wrong.
-    pub(crate) fn load(&self, layout: &Path, reference: &str) -> Result<Image, Failure> {
-        Ok(self.bridge.load_image(layout, Some(reference))?.remove(0))
+    /// There is none, one has no name, or its digests are wrong.
+    pub(crate) fn load(&self, path: &Path, reference: Option<&str>) -> Result<Vec<Image>, Failure> {
+        Ok(self.bridge.load_image(path, reference)?)
+    }
+
+    /// Sends an image to its registry.
+    ///
+    /// # Errors
+    /// It is not here, or the registry or the network refuse.
+    pub(crate) fn push(&self, reference: &str, display: PullDisplay) -> Result<Pushed, Failure> {
+        display.begin_push(reference);
+        match finish(self.bridge.push_image_with_progress(reference)?, &display)? {
+            Some(TransferItem::Pushed(pushed)) => Ok(pushed),
+            _ => Err(unfinished("push")),
+        }
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// It is not here.
+    pub(crate) fn tag(&self, reference: &str, name: &str) -> Result<(), Failure> {
+        Ok(self.bridge.tag_image(reference, name)?)
+    }
+
+    /// Removes what nothing uses, or tells of it.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub(crate) fn prune(&self, options: PruneOptions) -> Result<Pruned, Failure> {
+        Ok(self.bridge.prune_images(options)?)
     }
 
     /// The images of the store.
@@ -154,6 +178,22 @@ impl Session {
     pub(crate) fn backend(&self) -> &'static str {
         self.bridge.info().backend
     }
+}
+
+/// Shows a transfer until it is done; its result.
+fn finish(items: Stream<TransferItem>, display: &PullDisplay) -> Result<Option<TransferItem>, Failure> {
+    for item in items {
+        match item? {
+            TransferItem::Progress(progress) => display.show(progress),
+            result => return Ok(Some(result)),
+        }
+    }
+    Ok(None)
+}
+
+fn unfinished(what: &str) -> Failure {
+    let message = format!("the {what} ended without a result");
+    Failure::new(Status::InternalError, message, "Try again.")
 }
 
 /// What the embedded kernel guest is.

@@ -102,7 +102,7 @@ pub trait Images: Send + Sync {
     ) -> BoxFuture<'a, Result<Image, RuntimeError>>;
 
     /// Takes images into the store: from an OCI image layout directory, or an archive of one, or one that `docker save`
-    /// wrote. With a reference there must be one image, which gets this name; else each has the name that it brings.
+    /// wrote, plain or compressed; `/dev/stdin` is this process's input. With a reference there must be one image, which gets this name; else each has the name that it brings.
     ///
     /// # Errors
     /// As [`Images::pull`], without the network; `invalid_request` if there is no layout, an image has no name, or what is

@@ -6,8 +6,8 @@
 use futures_util::{FutureExt, StreamExt};
 use selur_protocol::{ContainerId, Signal, State, Status};
 use selur_runtime::{
-    ContainerSpec, Done, Effect, LogOptions, Observation, Operation, PullPolicy, PullProgress, Runtime,
-    RuntimeError, Simulated,
+    ContainerSpec, Done, Effect, LogOptions, Observation, Operation, PruneOptions, Pruned, PullPolicy,
+    PullProgress, Runtime, RuntimeError, Simulated,
 };
 use std::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -219,6 +219,83 @@ async fn pull_policy_never_needs_what_was_pulled() {
     ));
     perform(&runtime, never).await.unwrap();
     assert_eq!(images.list().await.unwrap(), [pulled]);
+}
+
+#[tokio::test]
+async fn images_are_tagged_pushed_loaded_and_pruned_without_a_container() {
+    let runtime = Simulated::new();
+    let images = runtime.images().unwrap();
+    let quiet = |_| {};
+    let pulled = images
+        .pull("nginx", &quiet, CancellationToken::new())
+        .await
+        .unwrap();
+    images.tag("nginx", "reg.test/web:v1").await.unwrap();
+    let steps = Mutex::new(0);
+    let note = |_| *steps.lock().unwrap() += 1;
+    let pushed = images
+        .push("reg.test/web:v1", &note, CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(
+        (pushed.digest, *steps.lock().unwrap()),
+        (pulled.digest.clone(), 3)
+    );
+    let program = std::env::current_exe().unwrap();
+    let loaded = images.load(&program, Some("loaded:v1")).await.unwrap();
+    assert_eq!(loaded[0].reference, "docker.io/library/loaded:v1");
+
+    perform(&runtime, create("docker.io/library/nginx:latest"))
+        .await
+        .unwrap();
+    let options = |all, dry_run| PruneOptions { all, dry_run };
+    assert_eq!(
+        images.prune(options(false, false)).await.unwrap(),
+        Pruned::default()
+    );
+    let expected = Pruned {
+        references: vec!["docker.io/library/loaded:v1".to_owned()],
+        layers: 1,
+        freed_bytes: 4096,
+    };
+    for dry_run in [true, false] {
+        assert_eq!(images.prune(options(true, dry_run)).await.unwrap(), expected);
+    }
+    assert_eq!(images.list().await.unwrap().len(), 2);
+
+    let aborted = CancellationToken::new();
+    aborted.cancel();
+    let cases = [
+        (
+            "fault.test/push:permission_denied",
+            CancellationToken::new(),
+            Status::PermissionDenied,
+        ),
+        ("fault.test/hang:push", aborted, Status::Cancelled),
+        ("absent:v1", CancellationToken::new(), Status::ImageNotFound),
+    ];
+    for (reference, abort, status) in cases {
+        if reference.starts_with("fault.test/") {
+            images
+                .pull(reference, &quiet, CancellationToken::new())
+                .await
+                .unwrap();
+        }
+        let error = images.push(reference, &quiet, abort).await.unwrap_err();
+        assert_eq!(error.status(), status, "{reference}");
+    }
+    for (reference, name, status) in [
+        ("absent:v1", "other:v1", Status::ImageNotFound),
+        ("nginx", "no name", Status::InvalidRequest),
+        (
+            "nginx",
+            &format!("nginx@{}", pulled.digest),
+            Status::InvalidRequest,
+        ),
+    ] {
+        let error = images.tag(reference, name).await.unwrap_err();
+        assert_eq!(error.status(), status, "{reference} {name}");
+    }
 }
 
 #[tokio::test]

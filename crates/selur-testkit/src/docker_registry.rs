@@ -30,6 +30,7 @@ pub struct DockerRegistry {
     child: Child,
     address: SocketAddr,
     authentication: Authentication,
+    access_log: PathBuf,
     // Removed on drop, after the registry has ended.
     _root: TempDir,
 }
@@ -67,23 +68,23 @@ impl DockerRegistry {
         let config = file(
             "config.yml",
             &format!(
-                "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\n\
+                "version: 0.1\nlog: {{level: info, accesslog: {{disabled: false}}}}\n\
                  storage: {{filesystem: {{rootdirectory: {}}}}}\n\
                  http: {{addr: \"127.0.0.1:0\", secret: test}}\n{auth}",
                 storage.display()
             ),
         );
-        let log = file("log", "");
-        let output = std::fs::File::options()
-            .append(true)
-            .open(&log)
-            .expect("the log was just made");
+        let (log, access_log) = (file("log", ""), file("access.log", ""));
+        let append = |path: &PathBuf| {
+            let opened = std::fs::File::options().append(true).open(path);
+            opened.expect("the log was just made")
+        };
         let mut child = Command::new("docker-registry")
             .arg("serve")
             .arg(config)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output)
+            .stdout(append(&access_log))
+            .stderr(append(&log))
             .spawn()
             .unwrap_or_else(|error| {
                 panic!("cannot run docker-registry: {error}; install Debian's package docker-registry")
@@ -101,8 +102,15 @@ impl DockerRegistry {
             child,
             address: address.expect("waited for it"),
             authentication,
+            access_log,
             _root: root,
         }
+    }
+
+    /// Every request that was answered, as the registry's access log has it: method, path and status.
+    pub fn accesses(&self) -> Vec<(String, String, u16)> {
+        let text = std::fs::read_to_string(&self.access_log).expect("the registry keeps an access log");
+        text.lines().filter_map(access).collect()
     }
 
     /// Host and port: what an image reference begins with.
@@ -193,6 +201,15 @@ impl Drop for DockerRegistry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A line of the access log: `127.0.0.1 - - [time] "GET /v2/ HTTP/1.1" 200 2 "" "agent"`.
+fn access(line: &str) -> Option<(String, String, u16)> {
+    let mut quoted = line.split('"').skip(1);
+    let mut request = quoted.next()?.split(' ');
+    let (method, path) = (request.next()?, request.next()?);
+    let status = quoted.next()?.trim().split(' ').next()?.parse().ok()?;
+    Some((method.to_owned(), path.to_owned(), status))
 }
 
 /// The address in the line that the registry logs when it listens: `… msg="listening on 127.0.0.1:34567" …`.

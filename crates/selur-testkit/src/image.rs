@@ -258,6 +258,24 @@ impl BuiltImage {
         MANIFEST_TYPE
     }
 
+    /// Adds the image to an archive in the older form of `docker save`: the layers' tar streams as they are given, the
+    /// configuration, and what `manifest.json` is to say of them. The archive's maker writes that file.
+    pub fn save_docker(&self, tarball: Tarball, layers: &[&[u8]], names: &[&str]) -> (Tarball, Value) {
+        let mut tarball = tarball;
+        let mut paths = Vec::new();
+        for (layer, bytes) in self.layers.iter().zip(layers) {
+            let path = format!("{}/layer.tar", layer.diff_id.trim_start_matches("sha256:"));
+            tarball = tarball.file(&path, 0o644, bytes);
+            paths.push(path);
+        }
+        let config = format!("{}.json", digest(&self.config).trim_start_matches("sha256:"));
+        let tarball = tarball.file(&config, 0o644, &self.config);
+        (
+            tarball,
+            json!({"Config": config, "RepoTags": names, "Layers": paths}),
+        )
+    }
+
     fn descriptor(&self) -> Value {
         let mut descriptor = descriptor(MANIFEST_TYPE, &self.manifest);
         descriptor["platform"] = json!({"os": self.os, "architecture": self.architecture});
@@ -278,6 +296,28 @@ impl BuiltImage {
         write("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
         write("index.json", &ImageIndex::new([self.clone()]).bytes);
     }
+}
+
+/// Writes a layout directory's files into a tar archive, as `tar -C LAYOUT -c .` does.
+pub fn layout_tar(directory: impl AsRef<Path>) -> Vec<u8> {
+    fn add(tarball: Tarball, directory: &Path, prefix: &str) -> Tarball {
+        let mut paths: Vec<_> = std::fs::read_dir(directory)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", directory.display()))
+            .map(|entry| entry.expect("a directory can be read to its end").path())
+            .collect();
+        paths.sort();
+        paths.iter().fold(tarball, |tarball, path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{prefix}/{name}");
+            if path.is_dir() {
+                return add(tarball.directory(&name, 0o755), path, &name);
+            }
+            let contents =
+                std::fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+            tarball.file(&name, 0o644, contents)
+        })
+    }
+    add(Tarball::new(), directory.as_ref(), ".").finish()
 }
 
 /// An index of images for several platforms.
@@ -320,13 +360,15 @@ fn strings<S: Into<String>>(words: impl IntoIterator<Item = S>) -> Value {
     Value::Array(words.into_iter().map(|word| Value::String(word.into())).collect())
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+/// Packs bytes as gzip.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("memory takes all");
     encoder.finish().expect("memory takes all")
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+/// Packs bytes as zstd.
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 

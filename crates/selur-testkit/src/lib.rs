@@ -22,7 +22,7 @@ mod tarball;
 mod wait;
 
 pub use docker_registry::{Authentication, DockerRegistry, PASSWORD, USERNAME};
-pub use image::{BuiltImage, Compression, ImageBuilder, ImageIndex, Layer, digest};
+pub use image::{BuiltImage, Compression, ImageBuilder, ImageIndex, Layer, digest, gzip, layout_tar, zstd};
 pub use scripted_registry::{Contents, Reply, Request, ScriptedRegistry};
 pub use tarball::Tarball;
 pub use wait::wait_until;

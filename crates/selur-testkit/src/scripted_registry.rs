@@ -99,6 +99,8 @@ pub struct Reply {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
+    Silence,
+    HangUp,
     Close,
     Endless,
     Stall,
@@ -114,6 +116,20 @@ impl Reply {
             claimed_bytes: None,
             ending: Ending::Close,
         }
+    }
+
+    /// No answer: the connection stays open until the client goes away.
+    pub fn silence() -> Reply {
+        let mut reply = Reply::status(0);
+        reply.ending = Ending::Silence;
+        reply
+    }
+
+    /// No answer: the connection is closed.
+    pub fn hangs_up() -> Reply {
+        let mut reply = Reply::status(0);
+        reply.ending = Ending::HangUp;
+        reply
     }
 
     /// A redirect.
@@ -247,6 +263,11 @@ fn converse(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         .unwrap_or_else(PoisonError::into_inner)
         .push(request.clone());
     let reply = (state.script)(&request).unwrap_or_else(|| serve_contents(&request, &state.contents));
+    match reply.ending {
+        Ending::HangUp => return Ok(()),
+        Ending::Silence => return stream.read(&mut [0]).map(|_| ()),
+        _ => {}
+    }
     let mut head = format!("HTTP/1.1 {} scripted\r\nconnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -265,7 +286,7 @@ fn converse(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
             stream.write_all(&[0; 16 << 10])?;
         },
         // Ends when the client closes its side.
-        Ending::Stall => stream.read(&mut [0]).map(|_| ()),
+        Ending::Stall | Ending::Silence | Ending::HangUp => stream.read(&mut [0]).map(|_| ()),
     }
 }
 

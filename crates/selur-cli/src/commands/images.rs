@@ -1,13 +1,19 @@
-//! The commands about images: pull, images, rmi, load.
+//! The commands about images: pull, images, rmi, load, push, tag.
 
 use crate::age;
-use crate::cli::{Format, Global, Image, Images, Load, Rmi};
+use crate::cli::{Format, Global, Image, Images, Load, Rmi, Tag};
 use crate::failure::{FAILED, Failure};
 use crate::output::{self, Table, short_digest, size};
 use crate::progress::PullDisplay;
 use crate::session::Session;
+use selur_core::Status;
 use selur_protocol::ImageReference;
 use serde_json::json;
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// What the store reads to its end.
+const STDIN: &str = "/dev/stdin";
 
 /// Fetches an image from its registry.
 ///
@@ -22,15 +28,66 @@ pub(crate) fn pull(image: &Image, global: &Global) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Takes an image from an OCI image layout directory.
+/// Takes images from files.
 ///
 /// # Errors
-/// The directory holds no image for this platform, or one whose digests are wrong.
+/// There is no image for this platform, one without a name, or one whose digests are wrong.
 pub(crate) fn load(load: &Load, global: &Global) -> Result<u8, Failure> {
+    let path = if load.path.as_os_str() == "-" {
+        if std::io::stdin().is_terminal() {
+            return Err(Failure::new(
+                Status::InvalidRequest,
+                "standard input is a terminal, which holds no images",
+                "Pipe an archive into it: `docker save IMAGE | selur load -`.",
+            ));
+        }
+        Path::new(STDIN)
+    } else {
+        &load.path
+    };
     let session = Session::open(global)?;
-    let image = session.load(&load.layout, &load.image)?;
-    print_kept(&image, global.format)?;
+    for image in session.load(path, load.image.as_deref())? {
+        print_kept(&image, global.format)?;
+    }
     session.remind("the image is gone with this command");
+    Ok(0)
+}
+
+/// Sends an image to its registry.
+///
+/// # Errors
+/// As [`Session::push`].
+pub(crate) fn push(image: &Image, global: &Global) -> Result<u8, Failure> {
+    let reference = ImageReference::parse(&image.image)?.to_string();
+    let session = Session::open(global)?;
+    let pushed = session
+        .push(&reference, PullDisplay::new(global.format))
+        .map_err(|failure| session.explain(failure))?;
+    match global.format {
+        Format::Json => output::json(&json!({ "event": "done", "image": pushed }))?,
+        Format::Table => print_name(&pushed.reference, &pushed.digest)?,
+    }
+    Ok(0)
+}
+
+/// Gives an image another name.
+///
+/// # Errors
+/// The store lacks it, or one of the two is no reference.
+pub(crate) fn tag(tag: &Tag, global: &Global) -> Result<u8, Failure> {
+    let (reference, name) = (
+        ImageReference::parse(&tag.image)?.to_string(),
+        ImageReference::parse(&tag.name)?.to_string(),
+    );
+    let session = Session::open(global)?;
+    session
+        .tag(&reference, &name)
+        .map_err(|failure| session.explain(failure))?;
+    if session.is_json() {
+        output::json(&json!({ "image": reference, "name": name, "done": "tagged" }))?;
+    } else {
+        output::line(output::escape(&name))?;
+    }
     Ok(0)
 }
 
@@ -95,9 +152,13 @@ fn print_kept(image: &selur_core::Image, format: Format) -> Result<(), Failure> 
     match format {
         Format::Json => output::json(&json!({ "event": "done", "image": image }))?,
         Format::Table => {
-            let (reference, digest) = (output::escape(&image.reference), output::escape(&image.digest));
-            output::line(format_args!("{reference}  {digest}"))?;
+            print_name(&image.reference, &image.digest)?;
         }
     }
     Ok(())
+}
+
+fn print_name(reference: &str, digest: &str) -> Result<(), Failure> {
+    let (reference, digest) = (output::escape(reference), output::escape(digest));
+    Ok(output::line(format_args!("{reference}  {digest}"))?)
 }

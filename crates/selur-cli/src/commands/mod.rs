@@ -4,6 +4,7 @@ pub(crate) mod containers;
 pub(crate) mod create;
 pub(crate) mod images;
 pub(crate) mod logs;
+pub(crate) mod prune;
 pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod system;

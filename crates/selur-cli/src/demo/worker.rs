@@ -314,7 +314,7 @@ fn carry_out(session: &Session, order: &Order) -> Reply {
 fn answer(session: &Session, order: &Order) -> Result<serde_json::Value, Failure> {
     let bridge = session.bridge();
     Ok(match order {
-        Order::Import { layout, reference } => session.load(layout, reference)?.digest.into(),
+        Order::Import { layout, reference } => session.load(layout, Some(reference))?.remove(0).digest.into(),
         Order::Frame { frame } => session.call(frame)?.into(),
         Order::Start { container } => nothing(bridge.start_container(container)?),
         Order::Logs { container, until } => read_until(session, container, until)?.into(),

@@ -88,7 +88,7 @@ fn a_pull_tells_programs_of_every_step() {
     let bytes = events
         .iter()
         .rev()
-        .find(|event| event["event"] == "downloaded")
+        .find(|event| event["event"] == "transferred")
         .unwrap();
     assert_eq!(
         (&bytes["layer"], &bytes["bytes"]),
@@ -154,4 +154,130 @@ fn a_folder_that_is_no_layout_is_refused() {
         let said = world.selur(&["load", path, IMAGE]).failed(1);
         assert!(said.contains(path) || said.contains("oci-layout"), "{said}");
     }
+}
+
+#[test]
+fn an_image_is_tagged_pushed_pruned_and_pulled_again() {
+    let registry = DockerRegistry::start();
+    let world = World::new();
+    let target = format!("{}/team/app:v1", registry.address());
+    assert_eq!(world.selur(&["tag", IMAGE, &target]).ok(), format!("{target}\n"));
+
+    let pushed = world.selur(&["push", &target]);
+    for line in [format!("pushing {target}"), ": done, ".to_owned()] {
+        assert!(pushed.stderr.contains(&line), "{line}: {pushed:?}");
+    }
+    let pushed = pushed.ok();
+    assert!(pushed.starts_with(&format!("{target}  sha256:")), "{pushed}");
+    let events = world.selur(&["--format", "json", "push", &target]).json_lines();
+    assert_eq!(
+        (&events[0]["event"], &events[1]["event"]),
+        (&"pushing".into(), &"resolved".into())
+    );
+    let last = events.last().unwrap();
+    assert_eq!(
+        (
+            &last["event"],
+            &last["image"]["reference"],
+            &last["image"]["digest"]
+        ),
+        (&"done".into(), &target.as_str().into(), &events[1]["digest"])
+    );
+
+    let would = world
+        .selur(&["--format", "json", "prune", "--all", "--dry-run"])
+        .json();
+    assert_eq!(would["references"], serde_json::json!([target, IMAGE]));
+    assert!(
+        would["layers"] == 2 && would["freed_bytes"].as_u64() > Some(1_000_000),
+        "{would}"
+    );
+    assert_eq!(world.selur(&["images", "-q"]).ok().lines().count(), 2);
+    let said = world.selur(&["prune", "--all"]).failed(1);
+    assert!(said.contains("--yes") && said.contains("--dry-run"), "{said}");
+    let done = world.selur(&["prune", "-a", "-y"]).ok();
+    assert!(
+        done.contains(&target) && done.contains("freed") && done.contains("2 images, 2 layers"),
+        "{done}"
+    );
+    assert_eq!(world.selur(&["images", "-q"]).ok(), "");
+    assert_eq!(
+        world.selur(&["prune", "-y"]).ok(),
+        "freed 0 B: 0 images, 0 layers\n"
+    );
+
+    assert_eq!(world.selur(&["pull", &target]).ok(), pushed);
+}
+
+#[test]
+fn prune_asks_on_a_terminal() {
+    let world = World::new();
+    let root = world.root();
+    let ask = |answer: &str| {
+        let command = format!(
+            "{} --root {} prune -a",
+            env!("CARGO_BIN_EXE_selur"),
+            root.display()
+        );
+        let shell = format!("echo {answer} | script -qec '{command}' /dev/null");
+        let mut terminal = std::process::Command::new("sh");
+        terminal.args(["-c", &shell]).env("TERM", "xterm");
+        Running::start(terminal).end().ok()
+    };
+    let refused = ask("n");
+    assert!(
+        refused.contains("would free") && refused.contains("[y/N]"),
+        "{refused:?}"
+    );
+    assert_eq!(world.selur(&["images", "-q"]).ok(), format!("{IMAGE}\n"));
+    assert!(ask("y").contains("\nfreed"), "{refused:?}");
+    assert_eq!(world.selur(&["images", "-q"]).ok(), "");
+}
+
+#[test]
+fn archives_are_loaded_from_files_and_from_standard_input() {
+    let world = World::empty();
+    let layout = world.layout("maker", "selur");
+    let archive = layout.with_extension("tar.gz");
+    let tar = selur_testkit::layout_tar(&layout);
+    std::fs::write(&archive, selur_testkit::gzip(&tar)).unwrap();
+    let loaded = world.selur(&["load", archive.to_str().unwrap(), IMAGE]).ok();
+    assert!(loaded.starts_with(&format!("{IMAGE}  sha256:")), "{loaded}");
+    world.selur(&["rmi", IMAGE]).ok();
+
+    let unnamed = world.selur(&["load", archive.to_str().unwrap()]).failed(1);
+    assert!(unnamed.contains("without a name"), "{unnamed}");
+
+    let shell = format!(
+        "cat {} | {} --root {} load - {IMAGE}",
+        archive.display(),
+        env!("CARGO_BIN_EXE_selur"),
+        world.root().display()
+    );
+    let mut piped = std::process::Command::new("sh");
+    piped.args(["-c", &shell]);
+    assert_eq!(Running::start(piped).end().ok(), loaded);
+    let mut redirected = world.command(&["load", "-", IMAGE]);
+    redirected.stdin(std::fs::File::open(&archive).unwrap());
+    assert_eq!(Running::start(redirected).end().ok(), loaded);
+    assert_eq!(
+        world.selur(&["run", "--rm", IMAGE, "echo", "loaded"]).ok(),
+        "loaded\n"
+    );
+}
+
+#[test]
+fn the_environment_caps_unpacked_layers() {
+    let world = World::empty();
+    let layout = world.layout("maker", "selur");
+    let load = |cap: &str| {
+        let mut command = world.command(&["load", layout.to_str().unwrap(), IMAGE]);
+        command.env("SELUR_MAX_LAYER_BYTES", cap);
+        Running::start(command).end()
+    };
+    let said = load("1000").failed(1);
+    assert!(said.contains("more than 1000 bytes"), "{said}");
+    let said = load("much").failed(1);
+    assert!(said.contains("SELUR_MAX_LAYER_BYTES"), "{said}");
+    load("1G").ok();
 }

@@ -145,7 +145,10 @@ fn a_pull_prints_what_it_fetched() {
         .iter()
         .map(|event| event["event"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["pulling", "resolved", "downloaded", "layer_done", "done"]);
+    assert_eq!(
+        names,
+        ["pulling", "resolved", "transferred", "layer_done", "done"]
+    );
     assert!(
         simulated(&["pull", "fault.test/pull:permission_denied"])
             .failed(1)

@@ -3,10 +3,10 @@
 use super::clock::Clock;
 use super::script::{Aborted, Point, Script};
 use super::{Simulated, aborted};
-use crate::{Image, Images, ProgressSink, PullProgress, RuntimeError};
+use crate::{Image, Images, ProgressSink, PruneOptions, Pruned, PullProgress, Pushed, RuntimeError};
 use futures_util::future::BoxFuture;
 use selur_protocol::{ImageReference, Status};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -38,10 +38,7 @@ impl Store {
     pub(super) fn find(&self, reference: &str) -> Result<String, RuntimeError> {
         match self.images.get(reference) {
             Some(image) => Ok(image.digest.clone()),
-            None => Err(RuntimeError::new(
-                Status::ImageNotFound,
-                format!("the image {reference} is not here: pull it first"),
-            )),
+            None => Err(absent(reference)),
         }
     }
 }
@@ -55,51 +52,97 @@ impl Images for Simulated {
     ) -> BoxFuture<'a, Result<Image, RuntimeError>> {
         Box::pin(async move {
             let reference = in_full(reference)?;
-            let script = Script::of(&reference)?;
-            if let Some(status) = script.fails(Point::Pull) {
-                let message = format!("the image's script makes pull fail with {}", status.name());
-                return Err(RuntimeError::new(status, message));
-            }
-            let hangs = script.hangs(Point::Pull);
-            if hangs.is_some() {
-                abort.cancelled().await;
-            }
-            if abort.is_cancelled() && hangs != Some(Aborted::Succeeds) {
-                return Err(aborted());
-            }
-            let layer = digest_of(&format!("layer of {reference}"));
-            progress(PullProgress::Resolved {
-                digest: digest_of(&reference),
-                layers: vec![(layer.clone(), LAYER_BYTES)],
-            });
-            progress(PullProgress::Transferred {
-                layer: layer.clone(),
-                bytes: LAYER_BYTES,
-            });
-            progress(PullProgress::LayerDone { layer });
+            pass(&reference, Point::Pull, &abort).await?;
+            transfer(&reference, digest_of(&reference), progress);
             self.keep(&reference)
         })
     }
 
     fn load<'a>(
         &'a self,
-        layout: &'a Path,
+        path: &'a Path,
         reference: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<Image>, RuntimeError>> {
         Box::pin(async move {
             let unnamed = || RuntimeError::new(Status::InvalidRequest, "the image has no name: give it one");
             let reference = in_full(reference.ok_or_else(unnamed)?)?;
             // Source: OCI image specification 1.1, "Image Layout": the file that marks such a directory.
-            let marker = layout.join("oci-layout");
-            if !marker.is_file() {
+            let is_archive = path.is_file() || path == Path::new("/dev/stdin");
+            if !is_archive && !path.join("oci-layout").is_file() {
                 let message = format!(
-                    "{} is no OCI image layout: it has no oci-layout",
-                    layout.display()
+                    "{} is no OCI image layout: it has no oci-layout, and is no archive",
+                    path.display()
                 );
                 return Err(RuntimeError::new(Status::InvalidRequest, message));
             }
             Ok(vec![self.keep(&reference)?])
         })
+    }
+
+    fn push<'a>(
+        &'a self,
+        reference: &'a str,
+        progress: ProgressSink<'a>,
+        abort: CancellationToken,
+    ) -> BoxFuture<'a, Result<Pushed, RuntimeError>> {
+        Box::pin(async move {
+            let reference = in_full(reference)?;
+            let digest = self.world().store.find(&reference)?;
+            pass(&reference, Point::Push, &abort).await?;
+            transfer(&reference, digest.clone(), progress);
+            Ok(Pushed { reference, digest })
+        })
+    }
+
+    fn tag<'a>(&'a self, reference: &'a str, name: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async move {
+            let (reference, name) = (in_full(reference)?, in_full(name)?);
+            if name.contains('@') {
+                let message = format!("{name} names an image by its digest: give it a tag");
+                return Err(RuntimeError::new(Status::InvalidRequest, message));
+            }
+            let images = &mut self.world().store.images;
+            let found = images
+                .get(&reference)
+                .cloned()
+                .ok_or_else(|| absent(&reference))?;
+            let renamed = Image {
+                reference: name.clone(),
+                ..found
+            };
+            images.insert(name, renamed);
+            Ok(())
+        })
+    }
+
+    fn prune(&self, options: PruneOptions) -> BoxFuture<'_, Result<Pruned, RuntimeError>> {
+        let mut guard = self.world();
+        let world = &mut *guard;
+        let used: BTreeSet<String> = world
+            .containers
+            .values()
+            .filter_map(|container| world.store.images.get(container.image()))
+            .map(|image| image.digest.clone())
+            .collect();
+        let gone: Vec<Image> = world
+            .store
+            .images
+            .values()
+            .filter(|image| options.all && !used.contains(&image.digest))
+            .cloned()
+            .collect();
+        let digests: BTreeSet<&str> = gone.iter().map(|image| image.digest.as_str()).collect();
+        let pruned = Pruned {
+            references: gone.iter().map(|image| image.reference.clone()).collect(),
+            layers: digests.len() as u64,
+            freed_bytes: digests.len() as u64 * LAYER_BYTES,
+        };
+        if !options.dry_run {
+            for reference in &pruned.references {
+                world.store.images.remove(reference);
+            }
+        }
+        Box::pin(std::future::ready(Ok(pruned)))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Image>, RuntimeError>> {
@@ -134,6 +177,48 @@ impl Simulated {
         let image = world.store.images.get(reference).cloned();
         image.ok_or_else(|| RuntimeError::new(Status::InternalError, "the store lost an image"))
     }
+}
+
+/// Does at a point what the image's script says.
+async fn pass(reference: &str, point: Point, abort: &CancellationToken) -> Result<(), RuntimeError> {
+    let script = Script::of(reference)?;
+    if let Some(status) = script.fails(point) {
+        let message = format!(
+            "the image's script makes {} fail with {}",
+            point.name(),
+            status.name()
+        );
+        return Err(RuntimeError::new(status, message));
+    }
+    let hangs = script.hangs(point);
+    if hangs.is_some() {
+        abort.cancelled().await;
+    }
+    if abort.is_cancelled() && hangs != Some(Aborted::Succeeds) {
+        return Err(aborted());
+    }
+    Ok(())
+}
+
+/// Tells of the one layer's way.
+fn transfer(reference: &str, digest: String, progress: ProgressSink<'_>) {
+    let layer = digest_of(&format!("layer of {reference}"));
+    progress(PullProgress::Resolved {
+        digest,
+        layers: vec![(layer.clone(), LAYER_BYTES)],
+    });
+    progress(PullProgress::Transferred {
+        layer: layer.clone(),
+        bytes: LAYER_BYTES,
+    });
+    progress(PullProgress::LayerDone { layer });
+}
+
+fn absent(reference: &str) -> RuntimeError {
+    RuntimeError::new(
+        Status::ImageNotFound,
+        format!("the image {reference} is not here: pull it first"),
+    )
 }
 
 fn in_full(reference: &str) -> Result<String, RuntimeError> {

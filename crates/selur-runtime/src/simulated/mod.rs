@@ -8,7 +8,7 @@
 //!
 //! | image | what its containers do |
 //! |---|---|
-//! | `fault.test/OPERATION:STATUS` | OPERATION (`pull`, `create`, `start`, `stop`, `kill`, `pause`, `resume`, `delete`, `inspect`) fails with STATUS, always, and changes nothing |
+//! | `fault.test/OPERATION:STATUS` | OPERATION (`pull`, `create`, `start`, `stop`, `kill`, `pause`, `resume`, `delete`, `inspect`, `push`) fails with STATUS, always, and changes nothing |
 //! | `fault.test/hang:OPERATION` | OPERATION does not end until it is aborted; a hanging stop also ends when the process does, and a forced delete never hangs |
 //! | `fault.test/late:OPERATION` | the same, but when the abort comes OPERATION is done already: it succeeds |
 //! | `fault.test/exit:CODE` | ends by itself with CODE (0 to 255) as soon as it is started: the exit is observed, and is newer than what start's completion reports |
@@ -27,7 +27,9 @@
 //!   Timeouts pass at once. There is no process, so that `pid` is null.
 //! - **Observations** tell what no completion tells: the ends of processes that ended by themselves, and restarts.
 //! - **Images.** The store is empty at first, so that pull policy `never` gives `image_not_found` for what was not
-//!   pulled before. Digests are made from the reference.
+//!   pulled before. Digests are made from the reference, and each image has one layer of 4,096 bytes. Load takes a layout
+//!   directory or any file, reads nothing of it, and wants a name. Push needs the image here and sends nothing. Prune
+//!   removes nothing but, with `all`, images that no container is made from: nothing else is ever left over.
 //! - **Exec.** Every container has the programs `true`, `false`, `echo WORDS`, `warn WORDS` (to standard error), `env`,
 //!   `pwd`, `exit CODE`, `cat` (says what it is told until its input ends), `sleep` (does nothing until the container
 //!   ends, then 137) and `size` (says its terminal's size, at first and at each resize). Others are not found.

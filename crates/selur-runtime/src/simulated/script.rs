@@ -40,6 +40,7 @@ pub(super) enum Point {
     Resume,
     Delete,
     Inspect,
+    Push,
 }
 
 impl Script {
@@ -96,7 +97,7 @@ impl Script {
 }
 
 impl Point {
-    const ALL: [Point; 9] = [
+    const ALL: [Point; 10] = [
         Point::Pull,
         Point::Create,
         Point::Start,
@@ -106,6 +107,7 @@ impl Point {
         Point::Resume,
         Point::Delete,
         Point::Inspect,
+        Point::Push,
     ];
 
     /// The points that an operation passes, in their order.
@@ -133,6 +135,7 @@ impl Point {
             Point::Resume => "resume",
             Point::Delete => "delete",
             Point::Inspect => "inspect",
+            Point::Push => "push",
         }
     }
 

@@ -2,15 +2,17 @@
 
 use super::digest::Digest;
 use super::directories::{Directories, SCHEMA, blob_name, layer_name, read_record, write_record};
-use super::disk::{self, FileLock, Workspace};
-use super::error::{During, StoreError};
+use super::disk::{self, FileLock};
+use super::error::StoreError;
 use super::leases::{self, Kept};
 use super::limits::Limits;
 use super::manifest::{Configuration, Document, Manifest};
+use super::trash::Trash;
 use crate::Image;
 use selur_protocol::ContainerId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// One reference: a file in `refs`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,8 +61,16 @@ impl Documents {
         }))
     }
 
-    /// All that the image needs.
+    /// All that belongs to the image: its documents, and its layers unpacked and as they came.
     pub(super) fn kept(&self) -> Kept {
+        let mut kept = self.kept_unpacked();
+        let layers = self.manifest.layers.iter();
+        kept.blobs.extend(layers.map(|layer| blob_name(&layer.digest)));
+        kept
+    }
+
+    /// What a container needs of it: no layers as they came, which only a push wants.
+    pub(super) fn kept_unpacked(&self) -> Kept {
         Kept {
             blobs: vec![blob_name(&self.digest), blob_name(&self.manifest.config.digest)],
             layers: self
@@ -90,6 +100,11 @@ impl Reference {
 
     pub(super) fn write(&self, directories: &Directories) -> Result<(), StoreError> {
         write_record(&directories.reference(&self.reference), self)
+    }
+
+    /// The file that the reference is.
+    pub(super) fn path(&self, directories: &Directories) -> PathBuf {
+        directories.reference(&self.reference)
     }
 
     /// Every reference, in the order of their names.
@@ -125,18 +140,18 @@ pub(super) fn pin(
         &Use {
             schema: SCHEMA,
             digest: documents.digest.clone(),
-            kept: documents.kept(),
+            kept: documents.kept_unpacked(),
         },
     )
 }
 
 /// Records that a container uses no image any more. If it was the last use of an image without a reference, what
-/// nobody needs without it goes to a workspace, to be dropped when the lock is released.
+/// nobody needs without it goes to the trash, to be dropped when the lock is released.
 pub(super) fn unpin(
     directories: &Directories,
     lock: &FileLock,
     container: ContainerId,
-) -> Result<Option<Workspace>, StoreError> {
+) -> Result<Option<Trash>, StoreError> {
     let path = directories.uses().join(container.to_string());
     let Some(used) = read_record::<Use>(&path)? else {
         return Ok(None);
@@ -170,18 +185,13 @@ fn uses(directories: &Directories) -> Result<Vec<(ContainerId, Use)>, StoreError
     Ok(uses)
 }
 
-/// Removes a reference and all that nobody needs without it. What is removed goes to the workspace, to be dropped when
-/// the lock is released.
+/// Removes a reference and all that nobody needs without it. The trash is to be dropped when the lock is released.
 pub(super) fn delete(
     directories: &Directories,
     lock: &FileLock,
     reference: &str,
-) -> Result<Workspace, StoreError> {
-    let found = Reference::find(directories, reference)?.ok_or_else(|| {
-        StoreError::NotFound(format!(
-            "no image {reference} is in the store: `selur images` lists them"
-        ))
-    })?;
+) -> Result<Trash, StoreError> {
+    let found = Reference::find(directories, reference)?.ok_or_else(|| unknown(reference))?;
     let has_other_name = Reference::all(directories)?
         .iter()
         .any(|other| other.digest == found.digest && other.reference != found.reference);
@@ -198,36 +208,114 @@ pub(super) fn delete(
     collect(directories, lock)
 }
 
-/// Removes everything that no reference, no container and no living lease needs, into a workspace.
-pub(super) fn collect(directories: &Directories, _lock: &FileLock) -> Result<Workspace, StoreError> {
-    let mut needed: Vec<Kept> = leases::living(directories)?;
-    needed.extend(uses(directories)?.into_iter().map(|(_, used)| used.kept));
-    for reference in Reference::all(directories)? {
-        // One whose documents are damaged is pulled anew before it is used.
-        needed.extend(Documents::read(directories, &reference.digest)?.map(|documents| documents.kept()));
+/// Gives an image another name. If the name was another image's, what nobody needs without it goes to the trash, to be
+/// dropped when the lock is released.
+pub(super) fn tag(
+    directories: &Directories,
+    lock: &FileLock,
+    reference: &str,
+    name: &str,
+) -> Result<Option<Trash>, StoreError> {
+    let found = Reference::find(directories, reference)?.ok_or_else(|| unknown(reference))?;
+    let before = Reference::find(directories, name)?;
+    let renamed = Reference {
+        schema: SCHEMA,
+        reference: name.to_owned(),
+        ..found
+    };
+    renamed.write(directories)?;
+    match before {
+        Some(before) if before.digest != renamed.digest => collect(directories, lock).map(Some),
+        _ => Ok(None),
     }
-    let blobs: BTreeSet<String> = needed
-        .iter()
-        .flat_map(|kept| kept.blobs.iter().cloned())
-        .collect();
-    let layers: BTreeSet<String> = needed
-        .iter()
-        .flat_map(|kept| kept.layers.iter().cloned())
-        .collect();
-    let trash = Workspace::create(&directories.ingest())?;
-    for (directory, kept) in [(directories.blobs(), blobs), (directories.layers(), layers)] {
-        for path in disk::list_directory(&directory)? {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            // A layer is a directory and the record beside it.
-            if !kept.contains(name.trim_end_matches(".json")) {
-                std::fs::rename(&path, trash.path().join(&name))
-                    .during(|| format!("removing {}", path.display()))?;
+}
+
+/// What somebody needs: file names in `blobs` and in `layers`. The caller holds the store's lock.
+#[derive(Default)]
+pub(super) struct Needed {
+    blobs: BTreeSet<String>,
+    layers: BTreeSet<String>,
+}
+
+impl Needed {
+    fn add(&mut self, kept: Kept) {
+        self.blobs.extend(kept.blobs);
+        self.layers.extend(kept.layers);
+    }
+
+    /// What containers and living processes use.
+    pub(super) fn in_use(directories: &Directories) -> Result<Needed, StoreError> {
+        let mut needed = Needed::default();
+        for kept in leases::living(directories)? {
+            needed.add(kept);
+        }
+        for (_, used) in uses(directories)? {
+            needed.add(used.kept);
+        }
+        Ok(needed)
+    }
+
+    /// That, and all that these references stand for.
+    pub(super) fn with_references(
+        mut self,
+        directories: &Directories,
+        references: &[Reference],
+    ) -> Result<Needed, StoreError> {
+        for reference in references {
+            // One whose documents are damaged is pulled anew before it is used.
+            if let Some(documents) = Documents::read(directories, &reference.digest)? {
+                self.add(documents.kept());
             }
         }
+        Ok(self)
     }
-    Ok(trash)
+
+    /// Whether somebody uses the image of this manifest.
+    pub(super) fn has_image(&self, digest: &Digest) -> bool {
+        self.blobs.contains(&blob_name(digest))
+    }
+
+    /// Everything in the store that is not among it.
+    pub(super) fn unneeded(&self, directories: &Directories) -> Result<Vec<PathBuf>, StoreError> {
+        let mut unneeded = Vec::new();
+        let kinds = [
+            (directories.blobs(), &self.blobs),
+            (directories.layers(), &self.layers),
+        ];
+        for (directory, needed) in kinds {
+            for path in disk::list_directory(&directory)? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                // A layer is a directory and the record beside it.
+                if !needed.contains(name.trim_end_matches(".json")) {
+                    unneeded.push(path);
+                }
+            }
+        }
+        Ok(unneeded)
+    }
+}
+
+/// Removes everything that no reference, no container and no living lease needs. The trash is to be dropped when the
+/// lock is released.
+pub(super) fn collect(directories: &Directories, lock: &FileLock) -> Result<Trash, StoreError> {
+    let references = Reference::all(directories)?;
+    let needed = Needed::in_use(directories)?.with_references(directories, &references)?;
+    Trash::take(directories, lock, needed.unneeded(directories)?)
+}
+
+/// Removes a blob unless somebody needs it.
+pub(super) fn discard_blob(directories: &Directories, digest: &Digest) -> Result<(), StoreError> {
+    let _lock = directories.lock()?;
+    let references = Reference::all(directories)?;
+    let needed = Needed::in_use(directories)?.with_references(directories, &references)?;
+    if needed.blobs.contains(&blob_name(digest)) {
+        return Ok(());
+    }
+    disk::remove_file(&directories.blob(digest))
+}
+
+fn unknown(reference: &str) -> StoreError {
+    StoreError::NotFound(format!(
+        "no image {reference} is in the store: `selur images` lists them"
+    ))
 }

@@ -19,9 +19,14 @@ impl Digest {
 
     /// The sha256 of bytes.
     pub(super) fn of(bytes: &[u8]) -> Digest {
-        let mut hasher = Hasher::new(&ring::digest::SHA256, "sha256");
+        let mut hasher = Digest::sha256();
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    /// A hasher of sha256, which every registry knows.
+    pub(super) fn sha256() -> Hasher {
+        Hasher::new(&ring::digest::SHA256, "sha256")
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -44,7 +49,7 @@ impl Digest {
     pub(super) fn hasher(&self) -> Hasher {
         match algorithm_of(&self.0) {
             Some(("sha512", _)) => Hasher::new(&ring::digest::SHA512, "sha512"),
-            _ => Hasher::new(&ring::digest::SHA256, "sha256"),
+            _ => Digest::sha256(),
         }
     }
 }

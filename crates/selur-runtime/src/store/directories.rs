@@ -41,6 +41,12 @@ impl Directories {
         if read_record::<Marker>(&marker)?.is_none() {
             write_record(&marker, &Marker { schema: SCHEMA })?;
         }
+        // What writes there holds the lock, or is of an older selur and died.
+        for directory in [directories.references(), directories.uses(), directories.blobs()] {
+            for path in disk::list_temporary(&directory)? {
+                disk::remove_file(&path)?;
+            }
+        }
         Workspace::sweep(&directories.ingest())?;
         super::leases::sweep(&directories)?;
         for path in disk::list_directory(&directories.root.join("locks"))? {
@@ -85,7 +91,7 @@ impl Directories {
         self.root.join("ingest")
     }
 
-    /// Where a manifest or a configuration is.
+    /// Where a manifest, a configuration or a layer as it came is.
     pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(blob_name(digest))
     }
@@ -100,6 +106,18 @@ impl Directories {
 
     pub(super) fn layer_lock(&self, diff_id: &Digest) -> PathBuf {
         self.root.join("locks").join(layer_name(diff_id))
+    }
+
+    /// Locked by who fetches a configuration.
+    pub(super) fn blob_lock(&self, digest: &Digest) -> PathBuf {
+        self.root
+            .join("locks")
+            .join(format!("blob-{}", layer_name(digest)))
+    }
+
+    /// Whether a blob is there whole: it is put there when it is complete, so that its size tells.
+    pub(super) fn has_blob(&self, digest: &Digest, size_bytes: u64) -> bool {
+        std::fs::metadata(self.blob(digest)).is_ok_and(|found| found.is_file() && found.len() == size_bytes)
     }
 
     /// References have characters that file names cannot have, and are longer.

@@ -117,21 +117,39 @@ impl FileLock {
     pub(super) fn release(self, path: &Path) -> Result<(), StoreError> {
         remove_file(path)
     }
+}
 
+/// A lock on a piece of work that one process does for all. When it is dropped its file goes away, and those who wait
+/// make it anew; when its owner dies they take it over.
+#[derive(Debug)]
+pub(super) struct WorkLock {
+    path: PathBuf,
+    // Held until the file is gone.
+    _lock: FileLock,
+}
+
+impl WorkLock {
     /// Waits for the lock for as long as it takes, and stops waiting when asked to.
     ///
     /// Linux has no lock between processes that can be awaited, so this asks again and again.
-    pub(super) async fn wait_until(path: &Path, stop: &CancellationToken) -> Result<FileLock, StoreError> {
+    pub(super) async fn wait_until(path: PathBuf, stop: &CancellationToken) -> Result<WorkLock, StoreError> {
         const ASK_AGAIN: Duration = Duration::from_millis(15);
         loop {
-            if let Some(lock) = FileLock::attempt(path)? {
-                return Ok(lock);
+            if let Some(lock) = FileLock::attempt(&path)? {
+                return Ok(WorkLock { path, _lock: lock });
             }
             tokio::select! {
                 () = stop.cancelled() => return Err(StoreError::Cancelled),
                 () = tokio::time::sleep(ASK_AGAIN) => {}
             }
         }
+    }
+}
+
+impl Drop for WorkLock {
+    fn drop(&mut self) {
+        // A file that stays is removed when the store is opened again.
+        let _ = remove_file(&self.path);
     }
 }
 
@@ -264,15 +282,24 @@ impl Workspace {
 
     /// Removes those whose owners are gone. The caller holds the store's lock.
     pub(super) fn sweep(parent: &Path) -> Result<(), StoreError> {
+        for path in Workspace::abandoned(parent)? {
+            remove_tree(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Those whose owners are gone: nobody takes them up again. The caller holds the store's lock.
+    pub(super) fn abandoned(parent: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        let mut abandoned = Vec::new();
         for path in list_directory(parent)? {
             let Ok(directory) = File::open(&path) else {
                 continue;
             };
             if directory.metadata().is_ok_and(|found| found.is_dir()) && try_lock(&directory, &path)? {
-                remove_tree(&path)?;
+                abandoned.push(path);
             }
         }
-        Ok(())
+        Ok(abandoned)
     }
 }
 
@@ -298,6 +325,20 @@ pub(super) fn list_directory(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
         }
     }
     paths.sort();
+    Ok(paths)
+}
+
+/// The paths in a directory that were being written.
+pub(super) fn list_temporary(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let what = || format!("reading {}", path.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(path).during(what)? {
+        let entry = entry.during(what)?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
+            paths.push(entry.path());
+        }
+    }
     Ok(paths)
 }
 

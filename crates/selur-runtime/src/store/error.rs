@@ -32,7 +32,7 @@ pub(super) enum StoreError {
     #[error("{0}")]
     Unsupported(String),
     /// The caller asked for the end.
-    #[error("the pull was cancelled")]
+    #[error("the transfer of the image was cancelled")]
     Cancelled,
     /// The operating system failed.
     #[error("{what}: {source}")]
@@ -42,6 +42,14 @@ pub(super) enum StoreError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+impl StoreError {
+    /// Whether there was no room left.
+    pub(super) fn is_full_disk(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, StoreError::Io { source, .. } if full.contains(&source.kind()))
+    }
 }
 
 impl From<StoreError> for RuntimeError {
@@ -66,7 +74,8 @@ fn io_error(message: String, kind: io::ErrorKind) -> RuntimeError {
     let (status, hint) = match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (
             Status::ResourceExhausted,
-            "; free some disk space, or choose another state root",
+            "; free some disk space (`selur prune` removes what nothing uses, `selur prune --all` also images that no \
+             container uses), or choose another state root",
         ),
         ErrorKind::PermissionDenied => (
             Status::PermissionDenied,

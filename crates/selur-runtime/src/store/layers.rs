@@ -2,7 +2,7 @@
 
 use super::digest::Digest;
 use super::directories::{Directories, SCHEMA, read_record, write_unsynced_record};
-use super::disk::{self, FileLock, Workspace};
+use super::disk::{self, WorkLock, Workspace};
 use super::error::{During, StoreError};
 use super::limits::Limits;
 use super::manifest::Descriptor;
@@ -79,15 +79,11 @@ pub(super) struct Import<'a> {
 impl Import<'_> {
     /// Brings one layer into the store, unless it is there. However many processes and tasks want it, one fetches it.
     pub(super) async fn layer(&self, descriptor: &Descriptor, diff_id: &Digest) -> Result<(), StoreError> {
-        if find(self.directories, diff_id)?.is_none() {
-            let lock_path = self.directories.layer_lock(diff_id);
-            let lock = FileLock::wait_until(&lock_path, self.stop).await?;
-            let result = match find(self.directories, diff_id)? {
-                Some(_) => Ok(()),
-                None => self.fetch(descriptor, diff_id).await,
-            };
-            lock.release(&lock_path)?;
-            result?;
+        if !self.is_here(descriptor, diff_id)? {
+            let _lock = WorkLock::wait_until(self.directories.layer_lock(diff_id), self.stop).await?;
+            if !self.is_here(descriptor, diff_id)? {
+                self.fetch(descriptor, diff_id).await?;
+            }
         }
         (self.progress)(PullProgress::LayerDone {
             layer: descriptor.digest.to_string(),
@@ -95,65 +91,106 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// Whether the layer is there unpacked, and as it came.
+    fn is_here(&self, descriptor: &Descriptor, diff_id: &Digest) -> Result<bool, StoreError> {
+        let has_blob = self.directories.has_blob(&descriptor.digest, descriptor.size);
+        Ok(has_blob && find(self.directories, diff_id)?.is_some())
+    }
+
     async fn fetch(&self, descriptor: &Descriptor, diff_id: &Digest) -> Result<(), StoreError> {
-        let reported = AtomicU64::new(0);
-        let report = |bytes: u64| {
-            let last = reported.load(Ordering::Relaxed);
-            if bytes >= last + PROGRESS_STEP_BYTES || bytes == descriptor.size {
-                reported.store(bytes, Ordering::Relaxed);
-                (self.progress)(PullProgress::Transferred {
-                    layer: descriptor.digest.to_string(),
-                    bytes,
-                });
-            }
-        };
+        let report = steps(self.progress, descriptor);
         let blob = self
             .source
             .download(descriptor, self.workspace, self.stop, &report)
             .await?;
         let directories = self.directories.clone();
         let (workspace, limits) = (Arc::clone(self.workspace), self.limits.clone());
-        let (diff_id, stop) = (diff_id.clone(), self.stop.clone());
+        let (descriptor, diff_id, stop) = (descriptor.clone(), diff_id.clone(), self.stop.clone());
         // Awaited to its end, also when stopped: it looks at `stop` itself, and the workspace is its own until then.
         let unpacked = spawn_blocking(move || {
-            let result = unpack_and_keep(&directories, &blob, &workspace, &diff_id, &limits, &stop);
+            let unpacked = Layer {
+                directories: &directories,
+                blob: &blob,
+                descriptor: &descriptor,
+                diff_id: &diff_id,
+            };
+            let result = unpacked.unpack_and_keep(&workspace, &limits, &stop);
             drop(workspace);
-            result
+            result.map_err(|error| describe(error, &descriptor))
         });
-        joined(unpacked.await).map_err(|error| describe(error, descriptor))
+        joined(unpacked.await)
     }
 }
 
-/// Unpacks a blob in the workspace and moves the finished layer to its place.
-fn unpack_and_keep(
-    directories: &Directories,
-    blob: &Path,
-    workspace: &Workspace,
-    diff_id: &Digest,
-    limits: &Limits,
-    stop: &CancellationToken,
-) -> Result<(), StoreError> {
-    let directory = workspace.path().join(disk::random_name()?);
-    std::fs::create_dir(&directory).during(|| format!("making {}", directory.display()))?;
-    let unpacked = unpack::unpack(blob, &directory, diff_id, limits, stop)?;
-    disk::remove_file(blob)?;
-    let record = LayerRecord {
-        schema: SCHEMA,
-        diff_id: diff_id.clone(),
-        size_bytes: unpacked.bytes,
-        is_opaque: unpacked.is_opaque,
-    };
-    let record_file = workspace.path().join(disk::random_name()?);
-    write_unsynced_record(&record_file, &record)?;
-    disk::sync_file_system(workspace.path())?;
-    // The directory comes last: where it is, the layer is complete.
-    for (from, to) in [
-        (record_file, directories.layer_record(diff_id)),
-        (directory, directories.layer(diff_id)),
-    ] {
-        std::fs::rename(&from, &to).during(|| format!("making {}", to.display()))?;
+/// Reports the bytes of a layer as they move, in steps that a reader can follow.
+pub(super) fn steps<'a>(
+    progress: ProgressSink<'a>,
+    descriptor: &'a Descriptor,
+) -> impl Fn(u64) + Send + Sync + 'a {
+    let reported = AtomicU64::new(0);
+    move |bytes| {
+        let last = reported.load(Ordering::Relaxed);
+        if bytes >= last + PROGRESS_STEP_BYTES || bytes == descriptor.size {
+            reported.store(bytes, Ordering::Relaxed);
+            progress(PullProgress::Transferred {
+                layer: descriptor.digest.to_string(),
+                bytes,
+            });
+        }
     }
-    disk::sync_directory(&directories.layers())
+}
+
+/// A layer that was fetched and verified.
+struct Layer<'a> {
+    directories: &'a Directories,
+    blob: &'a Path,
+    descriptor: &'a Descriptor,
+    diff_id: &'a Digest,
+}
+
+impl Layer<'_> {
+    /// Unpacks the blob in the workspace, unless that was done before, and moves what is finished to its place.
+    fn unpack_and_keep(
+        &self,
+        workspace: &Workspace,
+        limits: &Limits,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let Layer {
+            directories, diff_id, ..
+        } = self;
+        let mut moves = vec![(self.blob.to_owned(), directories.blob(&self.descriptor.digest))];
+        if find(directories, diff_id)?.is_none() {
+            let directory = workspace.path().join(disk::random_name()?);
+            std::fs::create_dir(&directory).during(|| format!("making {}", directory.display()))?;
+            let unpacked = unpack::unpack(self.blob, &directory, diff_id, limits, stop)?;
+            let record = LayerRecord {
+                schema: SCHEMA,
+                diff_id: (*diff_id).clone(),
+                size_bytes: unpacked.bytes,
+                is_opaque: unpacked.is_opaque,
+            };
+            let record_file = workspace.path().join(disk::random_name()?);
+            write_unsynced_record(&record_file, &record)?;
+            // What a removal on a full disk left when it was broken off.
+            let remains = (
+                directories.layer(diff_id),
+                workspace.path().join(disk::random_name()?),
+            );
+            if remains.0.exists() && find(directories, diff_id)?.is_none() {
+                moves.push(remains);
+            }
+            // The directory comes last: where it is, the layer is complete.
+            moves.push((record_file, directories.layer_record(diff_id)));
+            moves.push((directory, directories.layer(diff_id)));
+        }
+        disk::sync_file_system(workspace.path())?;
+        for (from, to) in moves {
+            std::fs::rename(&from, &to).during(|| format!("making {}", to.display()))?;
+        }
+        disk::sync_directory(&directories.blobs())?;
+        disk::sync_directory(&directories.layers())
+    }
 }
 
 /// Says which layer it was.

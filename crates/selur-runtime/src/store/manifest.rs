@@ -16,6 +16,9 @@ pub(super) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, \
     application/vnd.docker.distribution.manifest.list.v2+json";
 
+const OCI_MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const DOCKER_MANIFEST_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
 const CONFIG_TYPES: [&str; 2] = [
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
@@ -57,6 +60,7 @@ pub(super) enum Document {
 /// One image for one platform.
 #[derive(Clone, Debug)]
 pub(super) struct Manifest {
+    media_type: Option<String>,
     pub(super) config: Descriptor,
     /// Bottom first.
     pub(super) layers: Vec<Descriptor>,
@@ -88,7 +92,11 @@ impl Document {
         match (raw.manifests, raw.config, raw.layers) {
             (Some(manifests), None, None) => Ok(Document::Index(manifests)),
             (None, Some(config), Some(layers)) => {
-                let manifest = Manifest { config, layers };
+                let manifest = Manifest {
+                    media_type: raw.media_type,
+                    config,
+                    layers,
+                };
                 manifest.check(limits)?;
                 Ok(Document::Manifest(manifest))
             }
@@ -107,6 +115,16 @@ impl Manifest {
             .iter()
             .map(|layer| layer.size)
             .fold(0, u64::saturating_add)
+    }
+
+    /// What a registry is told that it is. A document need not say it of itself.
+    pub(super) fn media_type(&self) -> &'static str {
+        match self.media_type.as_deref() {
+            Some(OCI_MANIFEST_TYPE) => OCI_MANIFEST_TYPE,
+            Some(DOCKER_MANIFEST_TYPE) => DOCKER_MANIFEST_TYPE,
+            _ if self.config.media_type == CONFIG_TYPES[1] => DOCKER_MANIFEST_TYPE,
+            _ => OCI_MANIFEST_TYPE,
+        }
     }
 
     fn check(&self, limits: &Limits) -> Result<(), StoreError> {

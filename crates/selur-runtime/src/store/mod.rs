@@ -9,17 +9,20 @@
 //! | path | what |
 //! |---|---|
 //! | `store.json` | the schema of the whole |
-//! | `blobs/sha256-HEX` | manifests and configurations, as they came |
+//! | `blobs/sha256-HEX` | manifests, configurations and layers, as they came |
 //! | `layers/HEX32/` | an unpacked layer in overlayfs form, named by the first 32 digits of its diff_id |
 //! | `layers/HEX32.json` | the layer's whole diff_id, its size, and whether it hides all below it |
 //! | `refs/HEX.json` | a reference, its manifest's digest, size and time; named by the sha256 of the reference |
 //! | `uses/CONTAINER` | a container, its manifest's digest, and the blobs and layers that it needs |
 //! | `leases/RANDOM` | what a living process works with; locked by it, void when the lock is free |
 //! | `locks/HEX32` | locked by who fetches this layer |
+//! | `locks/blob-HEX32` | locked by who fetches this configuration |
 //! | `ingest/RANDOM/` | downloads and layers in the making; locked by who makes them, swept when the lock is free |
 //! | `lock` | held for milliseconds: taking a lease, writing a reference, collecting what nobody needs |
 //!
-//! Compressed layers are not kept: a layer is its directory.
+//! A layer is kept twice: as a directory, for containers, and as it came, so that a push sends what was pulled, byte for
+//! byte. A container keeps the directory alive, an image both. Layers of an earlier selur have no blob: the next pull of
+//! their image fetches it.
 
 mod catalog;
 mod challenge;
@@ -28,23 +31,31 @@ mod credentials;
 mod digest;
 mod directories;
 mod disk;
+mod docker_archive;
 mod error;
+mod http;
 mod layers;
 mod layout;
 mod leases;
 mod limits;
 mod manifest;
+mod packed;
 mod platform;
+mod prune;
 mod pull;
+mod push;
 mod registry;
+mod section;
 mod source;
+mod trash;
 mod unpack;
+mod upload;
+mod usage;
 
 pub use content::{ImageConfig, ImageContent};
 pub use limits::Limits;
 
-use crate::EventKind;
-use crate::{Image, Images, ProgressSink, PullPolicy, RuntimeError};
+use crate::{EventKind, Image, Images, ProgressSink, PruneOptions, Pruned, PullPolicy, Pushed, RuntimeError};
 use catalog::{Documents, Reference};
 use digest::Digest;
 use directories::Directories;
@@ -53,12 +64,16 @@ use futures_util::future::BoxFuture;
 use layout::Layout;
 use leases::Lease;
 use pull::Pull;
+use push::Push;
 use registry::Registry;
 use selur_protocol::{ContainerId, ImageReference};
 use source::{Source, joined};
 use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+
+/// Where a user says how large an unpacked layer may be.
+const LAYER_CAP_VARIABLE: &str = "SELUR_MAX_LAYER_BYTES";
 
 /// The images below one state root. Cheap to clone; several processes may share the root.
 ///
@@ -98,20 +113,43 @@ impl Default for StoreOptions {
     }
 }
 
-impl Store {
-    /// Opens the store below the state root, `ROOT/images`, and makes it if there is none. Blocks.
+impl StoreOptions {
+    /// The defaults, and what the environment says: `$SELUR_MAX_LAYER_BYTES`, a number, in K, M, G or T if such a letter
+    /// follows.
     ///
     /// # Errors
+    /// `invalid_request`: it is no such number.
+    pub fn from_environment() -> Result<StoreOptions, RuntimeError> {
+        let mut options = StoreOptions::default();
+        if let Some(text) = std::env::var_os(LAYER_CAP_VARIABLE).filter(|text| !text.is_empty()) {
+            let bytes = text.to_str().and_then(limits::parse_bytes).ok_or_else(|| {
+                StoreError::Invalid(format!(
+                    "{LAYER_CAP_VARIABLE} is {}, which is no number of bytes: write one such as 4G",
+                    quoted(text.as_encoded_bytes())
+                ))
+            })?;
+            options.limits.max_layer_bytes = bytes;
+        }
+        Ok(options)
+    }
+}
+
+impl Store {
+    /// Opens the store below the state root, `ROOT/images`, and makes it if there is none, with the options of the
+    /// environment. Blocks.
+    ///
+    /// # Errors
+    /// - `invalid_request`: the environment says what it must not.
     /// - `permission_denied`: the directory cannot be made or written to.
     /// - `unsupported`: it is of a newer schema.
     pub fn open(root: &Path) -> Result<Store, RuntimeError> {
-        Store::open_with(root, StoreOptions::default())
+        Store::open_with(root, StoreOptions::from_environment()?)
     }
 
     /// The same with options.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`Store::open`], but for the environment.
     pub fn open_with(root: &Path, options: StoreOptions) -> Result<Store, RuntimeError> {
         let directories = Directories::open(root.join("images"))?;
         Ok(Store { directories, options })
@@ -256,24 +294,79 @@ impl Images for Store {
 
     fn load<'a>(
         &'a self,
-        layout: &'a Path,
+        path: &'a Path,
         reference: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<Image>, RuntimeError>> {
         Box::pin(async move {
-            let unnamed = || StoreError::Invalid("the image has no name: give it one".into());
-            let reference = parse(reference.ok_or_else(unnamed)?)?;
-            let directory = layout.to_owned();
-            let layout = joined(spawn_blocking(move || Layout::open(&directory)).await)?;
-            let abort = CancellationToken::new();
-            let pulled = self
-                .pull_from(Source::Layout(layout), &reference, &|_| {}, abort)
+            let reference = reference.map(parse).transpose()?;
+            let name = reference.as_ref().map(ToString::to_string);
+            let (path, limits) = (path.to_owned(), self.options.limits.clone());
+            let opened = self
+                .blocking(move |directories| {
+                    let layout = Layout::open(&path, directories, &limits)?;
+                    let chosen = layout.choose(name.as_deref().map(parse).transpose()?.as_ref())?;
+                    Ok((layout, chosen))
+                })
                 .await;
-            let (record, _) = pulled.map_err(|error| match error {
-                // What was given is wrong, not a network.
-                StoreError::Content(words) => StoreError::Invalid(words),
-                other => other,
-            })?;
-            Ok(vec![record.into_image()])
+            let (layout, chosen) = opened.map_err(from_files)?;
+            let mut images = Vec::new();
+            for (name, descriptor) in chosen {
+                let source = Source::Layout(layout.clone(), descriptor);
+                let abort = CancellationToken::new();
+                let pulled = self.pull_from(source, &parse(&name)?, &|_| {}, abort).await;
+                images.push(pulled.map_err(from_files)?.0.into_image());
+                self.directories.tell(EventKind::ImageLoaded, &name);
+            }
+            Ok(images)
+        })
+    }
+
+    fn push<'a>(
+        &'a self,
+        reference: &'a str,
+        progress: ProgressSink<'a>,
+        abort: CancellationToken,
+    ) -> BoxFuture<'a, Result<Pushed, RuntimeError>> {
+        Box::pin(async move {
+            let push = Push {
+                directories: &self.directories,
+                limits: &self.options.limits,
+                docker_config: self.options.docker_config.clone(),
+                progress,
+            };
+            let pushed = push.run(&parse(reference)?, abort).await?;
+            self.directories.tell(EventKind::ImagePushed, &pushed.reference);
+            Ok(pushed)
+        })
+    }
+
+    fn tag<'a>(&'a self, reference: &'a str, name: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async move {
+            let (reference, name) = (parse(reference)?.to_string(), parse(name)?);
+            if name.digest().is_some() {
+                return Err(StoreError::Invalid(format!(
+                    "{name} names an image by its digest, which nobody can choose: give it a tag"
+                ))
+                .into());
+            }
+            let name = name.to_string();
+            let tag = move |directories: &Directories| {
+                let lock = directories.lock()?;
+                let trash = catalog::tag(directories, &lock, &reference, &name)?;
+                directories.tell(EventKind::ImageTagged, &name);
+                drop(lock);
+                drop(trash);
+                Ok(())
+            };
+            Ok(self.blocking(tag).await?)
+        })
+    }
+
+    fn prune(&self, options: PruneOptions) -> BoxFuture<'_, Result<Pruned, RuntimeError>> {
+        Box::pin(async move {
+            Ok(self
+                .blocking(move |directories| prune::prune(directories, options))
+                .await?)
         })
     }
 
@@ -290,12 +383,21 @@ impl Images for Store {
             let delete = move |directories: &Directories| {
                 let lock = directories.lock()?;
                 let trash = catalog::delete(directories, &lock, &reference)?;
+                directories.tell(EventKind::ImageDeleted, &reference);
                 drop(lock);
                 drop(trash);
                 Ok(())
             };
             Ok(self.blocking(delete).await?)
         })
+    }
+}
+
+/// What is wrong with files is the caller's to mend, not a network's.
+fn from_files(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Content(words) => StoreError::Invalid(words),
+        other => other,
     }
 }
 

@@ -4,19 +4,19 @@ use super::catalog::{self, Documents, Reference};
 use super::content::ImageContent;
 use super::digest::Digest;
 use super::directories::Directories;
-use super::disk::{self, Workspace};
+use super::disk::{self, WorkLock, Workspace};
 use super::error::StoreError;
 use super::layers::{self, Import};
 use super::leases::Lease;
 use super::limits::Limits;
-use super::manifest::{Configuration, Document};
+use super::manifest::{Configuration, Descriptor, Document};
 use super::platform::Platform;
 use super::source::{Found, Source, joined};
 use crate::{ProgressSink, PullProgress};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use selur_protocol::ImageReference;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -50,9 +50,11 @@ impl Pull<'_> {
         // Triggered when the caller aborts, when one layer fails, and when the caller drops this future.
         let stop = abort.child_token();
         let _stop_on_drop = stop.clone().drop_guard();
+        // Before the lease, and so dropped after it: what this pull brought and nobody else needs goes with it.
+        let brought = Brought::default();
         let plan = tokio::select! {
             () = stop.cancelled() => return Err(StoreError::Cancelled),
-            plan = self.plan(reference) => plan?,
+            plan = self.plan(reference, &brought, &stop) => plan?,
         };
         let layers = &plan.documents.manifest.layers;
         (self.progress)(PullProgress::Resolved {
@@ -70,17 +72,46 @@ impl Pull<'_> {
             Ok(())
         });
         joined(removed.await)?;
-        fetched?;
-        self.keep(plan, reference, lease).await
+        let kept = match fetched {
+            Ok(()) => self.keep(plan, reference, lease).await,
+            Err(error) => {
+                drop(lease);
+                Err(error)
+            }
+        };
+        match &kept {
+            Ok(_) => brought.settle(),
+            // After other failures, layers that are complete wait for the next attempt. What went wrong first is told.
+            Err(error) if error.is_full_disk() => drop(self.make_room().await),
+            Err(_) => {}
+        }
+        kept
+    }
+
+    /// Gives back what this pull took and nobody needs.
+    async fn make_room(&self) -> Result<(), StoreError> {
+        let directories = self.directories.clone();
+        joined(
+            spawn_blocking(move || {
+                let lock = directories.lock()?;
+                let trash = catalog::collect(&directories, &lock)?;
+                drop(lock);
+                drop(trash);
+                Ok(())
+            })
+            .await,
+        )
     }
 
     /// Finds the image for this platform and reads its documents.
-    async fn plan(&self, reference: &ImageReference<'_>) -> Result<Plan, StoreError> {
+    async fn plan(
+        &self,
+        reference: &ImageReference<'_>,
+        brought: &Brought,
+        stop: &CancellationToken,
+    ) -> Result<Plan, StoreError> {
         let here = Platform::here();
-        let mut found = match (&self.source, reference.digest().and_then(Digest::parse)) {
-            (Source::Registry(_), Some(digest)) => self.source.manifest(&digest, self.limits).await?,
-            _ => self.source.tagged(reference.tag(), self.limits).await?,
-        };
+        let mut found = self.source.start(reference, self.limits).await?;
         for _ in 0..=MAX_INDEX_DEPTH {
             match Document::parse(&found.bytes, self.limits)? {
                 Document::Index(manifests) => {
@@ -96,9 +127,7 @@ impl Pull<'_> {
                     found = self.source.manifest(&chosen.digest, self.limits).await?;
                 }
                 Document::Manifest(manifest) => {
-                    let Found {
-                        bytes: config_bytes, ..
-                    } = self.source.small_blob(&manifest.config).await?;
+                    let config_bytes = self.configuration(&manifest.config, brought, stop).await?;
                     let configuration = Configuration::parse(&config_bytes, &manifest)?;
                     if !here.runs(&configuration.platform) {
                         return Err(wrong_platform(
@@ -123,6 +152,35 @@ impl Pull<'_> {
         Err(StoreError::Content(format!(
             "the index of {reference} points to indexes without end"
         )))
+    }
+
+    /// The configuration's bytes: the store's, if it is there. However many processes want it, one fetches it.
+    async fn configuration(
+        &self,
+        descriptor: &Descriptor,
+        brought: &Brought,
+        stop: &CancellationToken,
+    ) -> Result<Vec<u8>, StoreError> {
+        let digest = &descriptor.digest;
+        if let Some(bytes) = self.directories.read_blob(digest)? {
+            return Ok(bytes);
+        }
+        let _lock = WorkLock::wait_until(self.directories.blob_lock(digest), stop).await?;
+        if let Some(bytes) = self.directories.read_blob(digest)? {
+            return Ok(bytes);
+        }
+        let Found { bytes, .. } = self.source.small_blob(descriptor).await?;
+        brought.note(self.directories, digest);
+        let (directories, digest) = (self.directories.clone(), digest.clone());
+        joined(
+            spawn_blocking(move || {
+                let _lock = directories.lock()?;
+                // Verified whenever it is read.
+                disk::write_unsynced(&directories.blob(&digest), &bytes)?;
+                Ok(bytes)
+            })
+            .await,
+        )
     }
 
     async fn prepare(&self, plan: &Plan) -> Result<(Lease, Workspace), StoreError> {
@@ -183,13 +241,13 @@ impl Pull<'_> {
         joined(
             spawn_blocking(move || {
                 let documents = &plan.documents;
+                let lock = directories.lock()?;
                 // Verified against their digests whenever they are read.
                 disk::write_unsynced(
                     &directories.blob(&documents.manifest.config.digest),
                     &plan.config_bytes,
                 )?;
                 disk::write_unsynced(&directories.blob(&documents.digest), &plan.manifest_bytes)?;
-                let lock = directories.lock()?;
                 let before = Reference::find(&directories, &name)?;
                 let record = Reference::new(&name, documents);
                 record.write(&directories)?;
@@ -209,6 +267,35 @@ impl Pull<'_> {
             })
             .await,
         )
+    }
+}
+
+/// The configuration that this pull put into the store for others to find. When the pull is over it goes, unless an
+/// image, a container or another pull has it.
+#[derive(Default)]
+struct Brought(Mutex<Option<(Directories, Digest)>>);
+
+impl Brought {
+    fn note(&self, directories: &Directories, digest: &Digest) {
+        *self.noted() = Some((directories.clone(), digest.clone()));
+    }
+
+    /// An image has it.
+    fn settle(&self) {
+        *self.noted() = None;
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Option<(Directories, Digest)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Brought {
+    fn drop(&mut self) {
+        if let Some((directories, digest)) = self.noted().take() {
+            // What stays is removed by the next collection.
+            let _ = catalog::discard_blob(&directories, &digest);
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The client of one repository of one registry: reads documents and blobs, authenticates, follows redirects.
+//! The client of one repository of one registry: reads documents and blobs, authenticates, follows redirects. What is
+//! sent to it is `upload`'s.
 //!
 //! It speaks http with loopback hosts and https with all others. Credentials go to the registry itself and to the
 //! token server that it names, never to where it redirects, and never over plain http beyond loopback.
@@ -9,25 +10,23 @@ use super::challenge::Challenge;
 use super::credentials::{self, Credential};
 use super::digest::Digest;
 use super::error::{StoreError, quoted};
+use super::http::{Clients, Purpose, is_loopback, is_safe};
 use super::limits::Limits;
 use super::manifest::ACCEPTED;
-use super::source::joined;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, StatusCode, Url};
-use rustls_platform_verifier::BuilderVerifierExt;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use selur_protocol::ImageReference;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use tokio::task::spawn_blocking;
+use std::sync::{Mutex, PoisonError};
 
 /// Where Docker's own images are served. Source: distribution/reference, `docker.io`.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 const MAX_REDIRECTS: u32 = 8;
 const MAX_TOKEN_ANSWER_BYTES: u64 = 1 << 20;
-const USER_AGENT: &str = concat!("selur/", env!("CARGO_PKG_VERSION"));
 
 /// What is read from a registry.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +45,9 @@ pub(super) struct Registry {
     docker_config: Option<PathBuf>,
     limits: Limits,
     authorization: Mutex<Option<HeaderValue>>,
-    // Made when first needed: reading the system's certificate authorities takes milliseconds, and loopback needs none.
-    https: OnceLock<Client>,
-    http: OnceLock<Client>,
+    clients: Clients,
+    // None: nothing is pushed. Else the repositories from which the registry may take blobs.
+    push_from: Option<BTreeSet<String>>,
 }
 
 impl Registry {
@@ -63,7 +62,6 @@ impl Registry {
         } else {
             domain
         };
-        let namespace = if reference.is_official() { "library/" } else { "" };
         let address = |scheme: &str| Url::parse(&format!("{scheme}://{host}/"));
         let base = address("http").and_then(|url| {
             if is_loopback(&url) {
@@ -77,13 +75,79 @@ impl Registry {
         Ok(Registry {
             base,
             domain: domain.to_owned(),
-            repository: format!("{namespace}{}", reference.path()),
+            repository: repository(reference),
             docker_config,
             limits: limits.clone(),
             authorization: Mutex::new(None),
-            https: OnceLock::new(),
-            http: OnceLock::new(),
+            clients: Clients::default(),
+            push_from: None,
         })
+    }
+
+    /// Asks for leave to write, and to read these other repositories.
+    pub(super) fn wants_to_push(&mut self, from: BTreeSet<String>) {
+        self.push_from = Some(from);
+    }
+
+    pub(super) fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    pub(super) fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// An address in the repository.
+    pub(super) fn address(&self, path: &str) -> Result<Url, StoreError> {
+        let url = self.base.join(&format!("v2/{}/{path}", self.repository));
+        url.map_err(|error| StoreError::Invalid(format!("no address for {path}: {error}")))
+    }
+
+    /// Whether an address is the registry's own, so that credentials may go there.
+    pub(super) fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    /// Where an upload may go: to the registry itself, or by https.
+    pub(super) fn upload_target(&self, mut url: Url) -> Option<Url> {
+        url.set_fragment(None);
+        let cleared = url.set_username("").and_then(|()| url.set_password(None));
+        cleared.ok()?;
+        // Behind a proxy that does TLS for it, a registry may not know that it is spoken to by https.
+        if url.scheme() == "http" && self.base.scheme() == "https" && url.host() == self.base.host() {
+            url.set_scheme("https").ok()?;
+            url.set_port(self.base.port()).ok()?;
+        }
+        (self.is_own(&url) || url.scheme() == "https").then_some(url)
+    }
+
+    /// A request, with credentials if it goes to the registry itself.
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        purpose: Purpose,
+    ) -> Result<RequestBuilder, StoreError> {
+        let client = self
+            .clients
+            .client(url, purpose, &self.domain, &self.limits)
+            .await?;
+        let request = client.request(method, url.clone());
+        Ok(match self.authorization().filter(|_| self.is_own(url)) {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        })
+    }
+
+    /// Asks whether the repository has a blob; the status says.
+    pub(super) async fn ask_for_blob(&self, digest: &Digest) -> Result<Response, StoreError> {
+        let url = self.address(&format!("blobs/{digest}"))?;
+        let response = self.follow(Method::HEAD, &url, "*/*").await?;
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(response.url()) {
+            return Ok(response);
+        }
+        self.authenticate(&response).await?;
+        self.follow(Method::HEAD, &url, "*/*").await
     }
 
     /// Asks for an item. Its bytes are neither bounded nor verified yet.
@@ -92,21 +156,18 @@ impl Registry {
             Item::Manifest(reference) => (format!("manifests/{reference}"), ACCEPTED),
             Item::Blob(digest) => (format!("blobs/{digest}"), "*/*"),
         };
-        let start = self.base.join(&format!("v2/{}/{path}", self.repository));
-        let start = start.map_err(|error| StoreError::Invalid(format!("no address for {path}: {error}")))?;
+        let start = self.address(&path)?;
         let mut has_authenticated = false;
         loop {
-            let response = self.follow(&start, accept).await?;
+            let response = self.follow(Method::GET, &start, accept).await?;
             match response.status() {
                 status if status.is_success() => return Ok(response),
                 // The challenge of another host, to which we were redirected, is not ours to answer.
-                StatusCode::UNAUTHORIZED
-                    if !has_authenticated && response.url().origin() == self.base.origin() =>
-                {
+                StatusCode::UNAUTHORIZED if !has_authenticated && self.is_own(response.url()) => {
                     has_authenticated = true;
                     self.authenticate(&response).await?;
                 }
-                _ => return Err(self.refusal(item, &response, has_authenticated)),
+                _ => return Err(self.refusal(item, &response)),
             }
         }
     }
@@ -146,17 +207,26 @@ impl Registry {
         ))
     }
 
+    /// The words for a registry that takes no more bytes, or never says that it has them.
+    pub(super) fn silent(&self) -> StoreError {
+        StoreError::Network(format!(
+            "the registry {} fell silent while it was sent to: check the network, and try again",
+            self.domain
+        ))
+    }
+
     /// Sends a request and follows redirects; what comes at the end is returned whatever its status.
-    async fn follow(&self, start: &Url, accept: &'static str) -> Result<Response, StoreError> {
+    async fn follow(
+        &self,
+        method: Method,
+        start: &Url,
+        accept: &'static str,
+    ) -> Result<Response, StoreError> {
         let mut url = start.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.client(&url).await?.get(url.clone()).header(ACCEPT, accept);
-            if url.origin() == self.base.origin()
-                && let Some(authorization) = self.authorization()
-            {
-                request = request.header(AUTHORIZATION, authorization);
-            }
-            let response = request.send().await.map_err(|error| self.broken(&error))?;
+            let request = self.request(method.clone(), &url, Purpose::Ask).await?;
+            let sent = request.header(ACCEPT, accept).send().await;
+            let response = sent.map_err(|error| self.broken(&error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -192,7 +262,7 @@ impl Registry {
     }
 
     /// Gets what the challenge asks for and keeps it for the requests that follow.
-    async fn authenticate(&self, response: &Response) -> Result<(), StoreError> {
+    pub(super) async fn authenticate(&self, response: &Response) -> Result<(), StoreError> {
         let headers = response.headers().get_all(WWW_AUTHENTICATE).iter();
         let challenge = Challenge::choose(headers.filter_map(|value| value.to_str().ok()));
         let credential = credentials::find(self.docker_config.as_deref(), &self.domain).await?;
@@ -212,7 +282,7 @@ impl Registry {
                 credential,
             ) => {
                 let token = self
-                    .token(&realm, service.as_deref(), scope.as_deref(), credential)
+                    .token_for_all(&realm, service.as_deref(), scope, credential)
                     .await?;
                 format!("Bearer {token}")
             }
@@ -225,13 +295,36 @@ impl Registry {
         Ok(())
     }
 
+    /// A token for everything that is wanted. A push can do without the repositories beside its own.
+    async fn token_for_all(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: Option<String>,
+        credential: Option<Credential>,
+    ) -> Result<String, StoreError> {
+        let own = |actions: &str| format!("repository:{}:{actions}", self.repository);
+        let Some(from) = &self.push_from else {
+            let scope = scope.unwrap_or_else(|| own("pull"));
+            return self.token(realm, service, &[scope], &credential).await;
+        };
+        let mut scopes = vec![own("pull,push")];
+        scopes.extend(from.iter().map(|other| format!("repository:{other}:pull")));
+        match self.token(realm, service, &scopes, &credential).await {
+            Err(StoreError::Refused(_)) if scopes.len() > 1 => {
+                self.token(realm, service, &scopes[..1], &credential).await
+            }
+            other => other,
+        }
+    }
+
     /// Asks the token server that a registry names.
     async fn token(
         &self,
         realm: &str,
         service: Option<&str>,
-        scope: Option<&str>,
-        credential: Option<Credential>,
+        scopes: &[String],
+        credential: &Option<Credential>,
     ) -> Result<String, StoreError> {
         let bad_realm = || {
             StoreError::Network(format!(
@@ -241,27 +334,31 @@ impl Registry {
             ))
         };
         let mut url = Url::parse(realm).ok().filter(is_safe).ok_or_else(bad_realm)?;
-        let default_scope = format!("repository:{}:pull", self.repository);
-        let mut fields = vec![("scope", scope.unwrap_or(&default_scope))];
-        fields.extend(service.map(|service| ("service", service)));
-        let request = match &credential {
+        let joined_scopes = scopes.join(" ");
+        let mut fields: Vec<(&str, &str)> = service.map(|service| ("service", service)).into_iter().collect();
+        let client = self
+            .clients
+            .client(&url, Purpose::Ask, &self.domain, &self.limits)
+            .await?;
+        let request = match credential {
             Some(Credential::IdentityToken(token)) => {
                 fields.extend([
+                    ("scope", joined_scopes.as_str()),
                     ("grant_type", "refresh_token"),
                     ("client_id", "selur"),
                     ("refresh_token", token),
                 ]);
                 let mut form = Url::parse("form:?").map_err(|_| bad_realm())?;
                 form.query_pairs_mut().extend_pairs(fields);
-                self.client(&url)
-                    .await?
+                client
                     .post(url.clone())
                     .header("content-type", "application/x-www-form-urlencoded")
                     .body(form.query().unwrap_or_default().to_owned())
             }
             other => {
+                fields.extend(scopes.iter().map(|scope| ("scope", scope.as_str())));
                 url.query_pairs_mut().extend_pairs(fields);
-                let request = self.client(&url).await?.get(url.clone());
+                let request = client.get(url.clone());
                 match other {
                     Some(Credential::Password { username, password }) => {
                         request.header(AUTHORIZATION, basic(username, password))
@@ -273,7 +370,7 @@ impl Registry {
         let response = request.send().await.map_err(|error| self.broken(&error))?;
         let status = response.status();
         if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
-            return Err(self.unauthorized(credential.is_some()));
+            return Err(self.unauthorized_with(credential.is_some()));
         }
         if !status.is_success() {
             return Err(self.unavailable(&response));
@@ -299,11 +396,9 @@ impl Registry {
             .clone()
     }
 
-    fn refusal(&self, item: Item<'_>, response: &Response, has_authenticated: bool) -> StoreError {
+    fn refusal(&self, item: Item<'_>, response: &Response) -> StoreError {
         match (response.status(), item) {
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-                self.unauthorized(has_authenticated && self.authorization().is_some())
-            }
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => self.unauthorized(),
             (StatusCode::NOT_FOUND, Item::Manifest(reference)) => StoreError::NotFound(format!(
                 "the registry {} has no image {}:{reference}: check the name and the tag",
                 self.domain, self.repository
@@ -316,12 +411,22 @@ impl Registry {
         }
     }
 
-    fn unauthorized(&self, had_credentials: bool) -> StoreError {
+    /// The words for a registry that does not let us.
+    pub(super) fn unauthorized(&self) -> StoreError {
+        self.unauthorized_with(self.authorization().is_some())
+    }
+
+    fn unauthorized_with(&self, had_credentials: bool) -> StoreError {
         let (domain, repository) = (&self.domain, &self.repository);
+        let deed = if self.push_from.is_some() {
+            "write to"
+        } else {
+            "read"
+        };
         StoreError::Refused(if had_credentials {
             format!(
                 "the registry {domain} refuses these credentials for {repository}, or the repository does not exist: \
-                 check its name, or run `docker login {domain}` with an account that may read it"
+                 check its name, or run `docker login {domain}` with an account that may {deed} it"
             )
         } else {
             format!(
@@ -331,7 +436,8 @@ impl Registry {
         })
     }
 
-    fn unavailable(&self, response: &Response) -> StoreError {
+    /// The words for a registry that answers what it should not.
+    pub(super) fn unavailable(&self, response: &Response) -> StoreError {
         let status = response.status();
         let domain = &self.domain;
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -350,47 +456,6 @@ impl Registry {
             "the registry {domain} answers {status}: try again later, or ask who runs it"
         ))
     }
-
-    async fn client(&self, url: &Url) -> Result<&Client, StoreError> {
-        let is_https = url.scheme() == "https";
-        let slot = if is_https { &self.https } else { &self.http };
-        if let Some(client) = slot.get() {
-            return Ok(client);
-        }
-        let (domain, limits) = (self.domain.clone(), self.limits.clone());
-        let client = joined(spawn_blocking(move || make_client(is_https, &domain, &limits)).await)?;
-        Ok(slot.get_or_init(|| client))
-    }
-}
-
-/// Sets up HTTP and TLS. Blocks: it reads the system's certificate authorities.
-fn make_client(is_https: bool, domain: &str, limits: &Limits) -> Result<Client, StoreError> {
-    let failed = |error: &dyn std::fmt::Display| {
-        StoreError::Network(format!(
-            "cannot set up TLS for {domain}: {error}: install ca-certificates"
-        ))
-    };
-    // Named here, not installed for the whole process, which belongs to our host.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?;
-    let tls = if is_https {
-        tls.with_platform_verifier().map_err(|error| failed(&error))?
-    } else {
-        tls.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    let mut builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(USER_AGENT)
-        .connect_timeout(limits.connect_timeout)
-        .read_timeout(limits.silence_timeout)
-        .tls_backend_preconfigured(tls.with_no_client_auth());
-    if !is_https {
-        // Plain http stays on this machine.
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|error| failed(&error))
 }
 
 #[derive(Default, Deserialize)]
@@ -403,20 +468,8 @@ fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
 }
 
-/// Whether an address may be spoken to: https, or plain http that does not leave the machine.
-fn is_safe(url: &Url) -> bool {
-    match url.scheme() {
-        "https" => true,
-        "http" => is_loopback(url),
-        _ => false,
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<std::net::IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+/// A reference's repository, as registries name it.
+pub(super) fn repository(reference: &ImageReference<'_>) -> String {
+    let namespace = if reference.is_official() { "library/" } else { "" };
+    format!("{namespace}{}", reference.path())
 }

@@ -1,13 +1,13 @@
-//! Where an image comes from: a registry or a layout directory. Everything that leaves here is bounded and verified.
+//! Where an image comes from: a registry, or a layout in files. Everything that leaves here is bounded and verified.
 
 use super::digest::Digest;
 use super::disk::{Workspace, random_name};
 use super::error::{During, StoreError};
-use super::layout::Layout;
+use super::layout::{Layout, read_all};
 use super::limits::Limits;
 use super::manifest::Descriptor;
 use super::registry::{Item, Registry};
-use selur_protocol::DEFAULT_TAG;
+use selur_protocol::{DEFAULT_TAG, ImageReference};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -22,7 +22,8 @@ const COPY_BYTES: usize = 128 << 10;
 
 pub(super) enum Source {
     Registry(Box<Registry>),
-    Layout(Layout),
+    /// And the manifest or index of the one image that is wanted.
+    Layout(Layout, Descriptor),
 }
 
 /// A document's bytes and their digest.
@@ -32,16 +33,25 @@ pub(super) struct Found {
 }
 
 impl Source {
-    /// The manifest or index that a tag stands for. Its digest is what it turns out to be.
-    pub(super) async fn tagged(&self, tag: Option<&str>, limits: &Limits) -> Result<Found, StoreError> {
-        let registry = match self {
-            Source::Registry(registry) => registry,
-            Source::Layout(layout) => {
-                let (layout, tag, entry_limits) = (layout.clone(), tag.map(str::to_owned), limits.clone());
-                let entry = spawn_blocking(move || layout.entry(tag.as_deref(), &entry_limits)).await;
-                return self.manifest(&joined(entry)?.digest, limits).await;
+    /// The manifest or index that a reference stands for.
+    pub(super) async fn start(
+        &self,
+        reference: &ImageReference<'_>,
+        limits: &Limits,
+    ) -> Result<Found, StoreError> {
+        let digest = reference.digest().and_then(Digest::parse);
+        let registry = match (self, &digest) {
+            (Source::Layout(_, entry), None) => return self.manifest(&entry.digest, limits).await,
+            (Source::Layout(_, entry), Some(digest)) if *digest != entry.digest => {
+                return Err(StoreError::Invalid(format!(
+                    "what is loaded as {reference} has another digest, {}: name it by a tag",
+                    entry.digest
+                )));
             }
+            (_, Some(digest)) => return self.manifest(digest, limits).await,
+            (Source::Registry(registry), None) => registry,
         };
+        let tag = reference.tag();
         let response = registry.open(Item::Manifest(tag.unwrap_or(DEFAULT_TAG))).await?;
         let promised = response
             .headers()
@@ -65,7 +75,7 @@ impl Source {
                 let response = registry.open(Item::Manifest(digest.as_str())).await?;
                 registry.read(response, limits.max_manifest_bytes).await?
             }
-            Source::Layout(layout) => read_blob(layout, digest, limits.max_manifest_bytes).await?,
+            Source::Layout(layout, _) => read_blob(layout, digest, limits.max_manifest_bytes).await?,
         };
         verified(digest.clone(), bytes)
     }
@@ -77,7 +87,7 @@ impl Source {
                 let response = registry.open(Item::Blob(&descriptor.digest)).await?;
                 registry.read(response, descriptor.size).await?
             }
-            Source::Layout(layout) => read_blob(layout, &descriptor.digest, descriptor.size).await?,
+            Source::Layout(layout, _) => read_blob(layout, &descriptor.digest, descriptor.size).await?,
         };
         verified(descriptor.digest.clone(), bytes)
     }
@@ -103,7 +113,7 @@ impl Source {
         let send = async {
             match self {
                 Source::Registry(registry) => send_blob(registry, descriptor, sender, progress).await,
-                Source::Layout(layout) => send_file(layout, descriptor, sender, progress).await,
+                Source::Layout(layout, _) => send_file(layout, descriptor, sender, progress).await,
             }
         };
         let sent = tokio::select! {
@@ -151,25 +161,26 @@ async fn send_file(
     sender: mpsc::Sender<Vec<u8>>,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), StoreError> {
-    use tokio::io::AsyncReadExt;
     let (layout, digest) = (layout.clone(), descriptor.digest.clone());
-    let file = joined(spawn_blocking(move || layout.open_blob(&digest)).await)?;
-    let mut file = tokio::fs::File::from_std(file).take(descriptor.size.saturating_add(1));
+    let mut section = joined(spawn_blocking(move || layout.open_blob(&digest)).await)?;
     let mut received = 0u64;
     loop {
-        let mut chunk = vec![0; COPY_BYTES];
-        let count = file
-            .read(&mut chunk)
-            .await
-            .during(|| format!("reading {} of the layout", descriptor.digest))?;
-        if count == 0 {
+        let what = format!("reading {} of the layout", descriptor.digest);
+        let read = spawn_blocking(move || {
+            let mut chunk = Vec::with_capacity(COPY_BYTES);
+            let read = section.by_ref().take(COPY_BYTES as u64).read_to_end(&mut chunk);
+            read.during(|| what)?;
+            Ok((section, chunk))
+        });
+        let (rest, chunk) = joined(read.await)?;
+        section = rest;
+        if chunk.is_empty() {
             return Ok(());
         }
-        received += count as u64;
+        received += chunk.len() as u64;
         if received > descriptor.size {
             return Err(wrong_size(descriptor, "more"));
         }
-        chunk.truncate(count);
         if sender.send(chunk).await.is_err() {
             return Ok(());
         }
@@ -202,21 +213,8 @@ fn write_verified(
 
 async fn read_blob(layout: &Layout, digest: &Digest, max_bytes: u64) -> Result<Vec<u8>, StoreError> {
     let (layout, digest) = (layout.clone(), digest.clone());
-    joined(
-        spawn_blocking(move || {
-            let mut bytes = Vec::new();
-            let mut file = layout.open_blob(&digest)?.take(max_bytes.saturating_add(1));
-            file.read_to_end(&mut bytes)
-                .during(|| format!("reading {digest} of the layout"))?;
-            if bytes.len() as u64 > max_bytes {
-                return Err(StoreError::TooLarge(format!(
-                    "{digest} has more than the {max_bytes} bytes allowed here"
-                )));
-            }
-            Ok(bytes)
-        })
-        .await,
-    )
+    let read = spawn_blocking(move || read_all(layout.open_blob(&digest)?, digest.as_str(), max_bytes));
+    joined(read.await)
 }
 
 fn verified(digest: Digest, bytes: Vec<u8>) -> Result<Found, StoreError> {

@@ -4,15 +4,20 @@ use crate::support::{TestStore, read, resolve};
 use selur_protocol::{ContainerId, Status};
 use selur_runtime::store::{Store, StoreOptions};
 use selur_runtime::{Images, PullPolicy};
-use selur_testkit::{BuiltImage, Contents, ImageBuilder, Reply, ScriptedRegistry, Tarball, wait_until};
+use selur_testkit::{
+    BuiltImage, Contents, DockerRegistry, ImageBuilder, Reply, ScriptedRegistry, Tarball, wait_until,
+};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What a child process is told.
 const ROOT_VARIABLE: &str = "SELUR_TEST_STORE_ROOT";
 const REFERENCE_VARIABLE: &str = "SELUR_TEST_REFERENCE";
+const TOGETHER_VARIABLE: &str = "SELUR_TEST_TOGETHER";
 /// What a user sets.
 const CONFIG_VARIABLE: &str = "DOCKER_CONFIG";
 
@@ -47,6 +52,7 @@ fn pulling_process(root: &Path, reference: &str) -> Command {
         .env(ROOT_VARIABLE, root)
         .env(REFERENCE_VARIABLE, reference)
         .env(CONFIG_VARIABLE, "/nonexistent")
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
@@ -58,15 +64,111 @@ fn pull_in_another_process(root: &Path, reference: &str) -> Child {
 
 #[tokio::test]
 async fn a_process_pulls_into_the_store_it_is_given() {
-    let (own_store, image) = (TestStore::new(), image("own"));
-    let registry = ScriptedRegistry::serving(Contents::new().image("app", "v1", &image));
     let variable = |name: &str| std::env::var_os(name);
-    let root = variable(ROOT_VARIABLE).unwrap_or_else(|| own_store.root.path().into());
-    let reference = variable(REFERENCE_VARIABLE).map(|reference| reference.into_string().unwrap());
-    let reference = reference.unwrap_or_else(|| format!("{}/app:v1", registry.address()));
-    let opened = Store::open(root.as_ref()).unwrap();
-    let content = resolve(&opened, &reference, PullPolicy::Missing).await.unwrap();
+    if let (Some(root), Some(reference)) = (variable(ROOT_VARIABLE), variable(REFERENCE_VARIABLE)) {
+        let opened = Store::open(root.as_ref()).unwrap();
+        let mut policy = PullPolicy::Missing;
+        if variable(TOGETHER_VARIABLE).is_some() {
+            // All begin when their parent closes their inputs.
+            std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+            policy = PullPolicy::Always;
+        }
+        let content = resolve(&opened, reference.to_str().unwrap(), policy)
+            .await
+            .unwrap();
+        assert_eq!(content.layers.len(), 5);
+        return;
+    }
+    let (store, image) = (TestStore::new(), image("own"));
+    let registry = ScriptedRegistry::serving(Contents::new().image("app", "v1", &image));
+    let reference = format!("{}/app:v1", registry.address());
+    let mut child = pull_in_another_process(store.root.path(), &reference);
+    let status = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    assert!(status.await.unwrap().success());
+    let content = resolve(&store.store, &reference, PullPolicy::Never)
+        .await
+        .unwrap();
     assert_eq!(content.layers.len(), 5);
+}
+
+#[tokio::test]
+async fn eight_processes_that_pull_five_layers_at_once_transfer_each_blob_once() {
+    let (store, image) = (TestStore::new(), image("eight"));
+    let registry = DockerRegistry::start();
+    let reference = registry.push(&image, "app:v1");
+    let mut children: Vec<Child> = (0..8)
+        .map(|_| {
+            let mut command = pulling_process(store.root.path(), &reference);
+            command.env(TOGETHER_VARIABLE, "1").stdin(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for child in &mut children {
+        drop(child.stdin.take());
+    }
+    let ended = tokio::task::spawn_blocking(move || {
+        children
+            .iter_mut()
+            .map(|child| child.wait().unwrap())
+            .collect::<Vec<_>>()
+    });
+    for status in ended.await.unwrap() {
+        assert!(status.success(), "a child ended with {status}");
+    }
+    let count = |end: &str| {
+        let asked = |(method, path, _): &(String, String, u16)| method == "GET" && path.ends_with(end);
+        registry.accesses().iter().filter(|access| asked(access)).count()
+    };
+    // The log is written after the answer.
+    wait_until("all pulls are logged", Duration::from_secs(20), || {
+        count("/manifests/v1") == 8
+    });
+    for blob in image.blobs() {
+        let digest = selur_testkit::digest(blob);
+        wait_until("the blob is logged", Duration::from_secs(20), || {
+            count(&digest) > 0
+        });
+        assert_eq!(count(&digest), 1, "{digest}: {:?}", registry.accesses());
+    }
+    assert_eq!(
+        count(""),
+        8 + 6,
+        "eight manifests, five layers, one configuration"
+    );
+    store.assert_clean();
+}
+
+#[tokio::test]
+async fn who_waits_takes_over_what_a_killed_process_was_fetching() {
+    let image = image("taken over");
+    let config = selur_testkit::digest(&image.config);
+    for stalled in [config, image.layers[2].digest()] {
+        let store = TestStore::new();
+        let (end, is_first) = (stalled.clone(), Arc::new(AtomicBool::new(true)));
+        let contents = Contents::new().image("app", "v1", &image);
+        let registry = ScriptedRegistry::start(contents, move |request| {
+            let stalls = request.path.ends_with(&end) && is_first.swap(false, Ordering::SeqCst);
+            stalls.then(|| Reply::status(200).body("x").stalls().claims(1000))
+        });
+        let reference = format!("{}/app:v1", registry.address());
+        let path = format!("/v2/app/blobs/{stalled}");
+        let asked = |path: &str| registry.counts().get(path).copied().unwrap_or_default();
+        let mut first = pull_in_another_process(store.root.path(), &reference);
+        wait_until("the first one fetches", Duration::from_secs(20), || {
+            asked(&path) == 1
+        });
+        let mut second = pull_in_another_process(store.root.path(), &reference);
+        wait_until("the second one pulls, too", Duration::from_secs(20), || {
+            asked("/v2/app/manifests/v1") == 2
+        });
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let status = tokio::task::spawn_blocking(move || second.wait().unwrap());
+        assert!(status.await.unwrap().success(), "{stalled}");
+        assert_eq!(asked(&path), 2, "{stalled}");
+        open(store.root.path());
+        store.assert_clean();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

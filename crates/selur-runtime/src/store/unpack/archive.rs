@@ -7,11 +7,11 @@
 
 use super::super::error::{StoreError, quoted};
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 
 const BLOCK_BYTES: usize = 512;
 /// The longest path or link target that Linux takes, without its NUL.
-pub(super) const MAX_PATH_BYTES: usize = 4095;
+pub(in super::super) const MAX_PATH_BYTES: usize = 4095;
 /// All pax records of one entry. Extended attributes are at most 64 KiB each.
 const MAX_PAX_BYTES: u64 = 1 << 20;
 /// Where a header has a device's numbers. Source: POSIX.1-2017, "ustar Interchange Format".
@@ -21,7 +21,7 @@ const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in super::super) enum Kind {
     File,
     HardLink,
     Symlink,
@@ -33,24 +33,24 @@ pub(super) enum Kind {
 
 /// One entry: what its headers say. Its bytes are read from the archive.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) kind: Kind,
-    pub(super) path: Vec<u8>,
+pub(in super::super) struct Entry {
+    pub(in super::super) kind: Kind,
+    pub(in super::super) path: Vec<u8>,
     /// The target of a link.
-    pub(super) link: Vec<u8>,
+    pub(in super::super) link: Vec<u8>,
     /// Permissions with setuid, setgid and sticky.
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+    pub(in super::super) mode: u32,
+    pub(in super::super) uid: u32,
+    pub(in super::super) gid: u32,
     /// Seconds and nanoseconds since the Unix epoch.
-    pub(super) mtime: (i64, u32),
+    pub(in super::super) mtime: (i64, u32),
     /// Major and minor number of a device.
-    pub(super) device: (u32, u32),
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(in super::super) device: (u32, u32),
+    pub(in super::super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A tar stream.
-pub(super) struct Archive<R> {
+pub(in super::super) struct Archive<R> {
     reader: R,
     // Of the current entry's content, and of what fills its last block.
     unread: u64,
@@ -70,7 +70,7 @@ struct Extensions {
 }
 
 impl<R: Read> Archive<R> {
-    pub(super) fn new(reader: R) -> Archive<R> {
+    pub(in super::super) fn new(reader: R) -> Archive<R> {
         Archive {
             reader,
             unread: 0,
@@ -79,7 +79,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// The next entry; what is left of the one before is passed over.
-    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
+    pub(in super::super) fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
         let mut extensions = Extensions::default();
         loop {
             self.skip_rest()?;
@@ -128,7 +128,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// Reads content of the current entry; 0 at its end.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StoreError> {
+    pub(in super::super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StoreError> {
         let wanted = usize::try_from(self.unread)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
@@ -146,7 +146,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// Reads what follows the last entry, so that a digest covers it.
-    pub(super) fn finish(mut self) -> Result<R, StoreError> {
+    pub(in super::super) fn finish(mut self) -> Result<R, StoreError> {
         io::copy(&mut self.reader, &mut io::sink()).map_err(read_error)?;
         Ok(self.reader)
     }
@@ -303,6 +303,25 @@ impl<R: Read> Archive<R> {
     }
 }
 
+impl<R: Read + Seek> Archive<R> {
+    pub(in super::super) fn into_reader(self) -> R {
+        self.reader
+    }
+
+    /// Passes over the current entry's content without reading it: where it begins, and how many bytes it has.
+    pub(in super::super) fn pass_over(&mut self) -> Result<(u64, u64), StoreError> {
+        let (size, padding) = (self.unread, self.padding);
+        (self.unread, self.padding) = (0, 0);
+        let begins = self.reader.stream_position().map_err(read_error)?;
+        let end = begins.checked_add(size).and_then(|end| end.checked_add(padding));
+        let end = end
+            .filter(|end| i64::try_from(*end).is_ok())
+            .ok_or_else(truncated)?;
+        self.reader.seek(io::SeekFrom::Start(end)).map_err(read_error)?;
+        Ok((begins, size))
+    }
+}
+
 impl Extensions {
     fn read_pax(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let malformed = || StoreError::Content("a pax header is malformed".to_owned());
@@ -385,19 +404,19 @@ fn device_number(
 
 fn sparse() -> StoreError {
     StoreError::Unsupported(
-        "the layer holds a sparse file in GNU's form: build it without --sparse".to_owned(),
+        "the archive holds a sparse file in GNU's form: build it without --sparse".to_owned(),
     )
 }
 
 fn truncated() -> StoreError {
-    StoreError::Content("the layer ends in the middle of an entry".to_owned())
+    StoreError::Content("the tar stream ends in the middle of an entry".to_owned())
 }
 
 /// An error of the reader below: its own if it is one of ours, else the compressed data is broken.
-pub(super) fn read_error(error: io::Error) -> StoreError {
+pub(in super::super) fn read_error(error: io::Error) -> StoreError {
     match error.downcast::<StoreError>() {
         Ok(ours) => ours,
-        Err(error) => StoreError::Content(format!("the layer cannot be decompressed: {error}")),
+        Err(error) => StoreError::Content(format!("the tar stream cannot be decompressed: {error}")),
     }
 }
 

@@ -13,16 +13,34 @@ const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 /// highest level of `zstd` without `--ultra` needs 8 MiB, `--long` 128 MiB.
 const MAX_WINDOW_BYTES: u64 = 128 << 20;
 
-/// Reads the plain tar stream of a layer.
-pub(super) fn decompressed<R: BufRead + 'static>(mut blob: R) -> io::Result<Box<dyn Read>> {
-    let beginning = blob.fill_buf()?;
-    if beginning.starts_with(&GZIP_MAGIC) {
-        Ok(Box::new(MultiGzDecoder::new(blob)))
-    } else if beginning.starts_with(&ZSTD_MAGIC) || is_skippable(beginning) {
-        Ok(Box::new(ZstdFrames::new(blob)))
-    } else {
-        Ok(Box::new(BufReader::new(blob)))
+/// How a tar stream is packed, as its first bytes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    pub(in super::super) fn of(beginning: &[u8]) -> Packing {
+        if beginning.starts_with(&GZIP_MAGIC) {
+            Packing::Gzip
+        } else if beginning.starts_with(&ZSTD_MAGIC) || is_skippable(beginning) {
+            Packing::Zstd
+        } else {
+            Packing::Plain
+        }
     }
+}
+
+/// Reads the plain tar stream of a layer or an archive.
+pub(in super::super) fn decompressed<R: BufRead + 'static>(mut blob: R) -> io::Result<Box<dyn Read>> {
+    let beginning = blob.fill_buf()?;
+    Ok(match Packing::of(beginning) {
+        Packing::Gzip => Box::new(MultiGzDecoder::new(blob)),
+        Packing::Zstd => Box::new(ZstdFrames::new(blob)),
+        Packing::Plain => Box::new(BufReader::new(blob)),
+    })
 }
 
 fn is_skippable(bytes: &[u8]) -> bool {

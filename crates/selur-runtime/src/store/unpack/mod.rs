@@ -5,8 +5,8 @@
 //! unpacked over another layer. What the caps do not allow ends the unpacking with an error; the caller removes the
 //! directory.
 
-mod archive;
-mod decompress;
+pub(super) mod archive;
+pub(super) mod decompress;
 mod metadata;
 mod tree;
 
