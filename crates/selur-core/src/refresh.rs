@@ -10,7 +10,7 @@ use crate::shared::{Access, Shared};
 use crate::state::{State, Work};
 use crate::{Error, Response};
 use futures_util::{FutureExt, StreamExt};
-use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, abi};
+use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, Request, Subject, abi};
 use selur_runtime::Observation;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -46,15 +46,16 @@ impl Refresh {
         self.is_shared
     }
 
-    /// Whether this frame must not reach the kernel before a listing.
+    /// Whether this frame must not reach the kernel before a listing: one about containers.
     pub(crate) fn is_wanted_for(&self, frame: &[u8]) -> bool {
         let is_ping = frame.first() == Some(&Command::Ping.code());
         if is_ping || self.is_recovered && !self.is_shared {
             return false;
         }
-        match Frame::parse(frame).map(|frame| frame.command()) {
+        match Frame::parse(frame).and_then(|frame| Request::parse(&frame)) {
             Err(_) => false,
-            Ok(Command::ListContainers) => true,
+            Ok(Request::List) => true,
+            Ok(Request::Hosted(hosted)) if !matches!(hosted.subject, Subject::Container(_)) => false,
             Ok(_) => !self.is_recovered,
         }
     }

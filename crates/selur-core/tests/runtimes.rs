@@ -337,11 +337,13 @@ fn a_log_ends_when_the_bridge_is_closed() {
 }
 
 #[test]
-fn pings_alone_list_nothing() {
+fn what_is_about_no_container_lists_nothing() {
     let (runtime, listings) = shared(Arc::default());
     let bridge = over(runtime);
     for _ in 0..10 {
         bridge.ping("hi").expect("answered");
+        bridge.list_images().expect_err("it has no images");
+        bridge.start_container("").expect_err("no container is meant");
     }
     assert_eq!(listings.load(Ordering::SeqCst), 0);
 }
