@@ -113,13 +113,19 @@ fn what_is_not_built_is_refused_with_what_to_do_instead() {
     for options in [&["-p", "80:80"][..], &["--publish", "80"]] {
         let run = [&["--runtime", "simulated", "run"], options, &["image"]].concat();
         let said = selur(&run).failed(125);
-        assert!(said.contains("not built yet") && said.contains("--network host"), "{said}");
+        assert!(
+            said.contains("not built yet") && said.contains("--network host"),
+            "{said}"
+        );
         let create = [&["--runtime", "simulated", "create"], options, &["image"]].concat();
         assert!(selur(&create).failed(1).contains("--network host"));
     }
     for options in ["-it", "-i", "-t"] {
         let said = selur(&["--runtime", "simulated", "run", options, "image"]).failed(125);
-        assert!(said.contains("not built yet") && said.contains("Leave them out"), "{said}");
+        assert!(
+            said.contains("not built yet") && said.contains("Leave them out"),
+            "{said}"
+        );
     }
 }
 
