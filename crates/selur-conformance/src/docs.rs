@@ -16,6 +16,7 @@ pub fn generated() -> Result<Generated, Error> {
     let protocol = Protocol::current();
     let tables = [
         ("codes", codes(&protocol)?),
+        ("commands", commands(&protocol)?),
         ("states", states(&protocol)?),
         ("messages", messages(&protocol)?),
         ("limits", limits(&protocol)?),
@@ -38,11 +39,24 @@ pub fn generated() -> Result<Generated, Error> {
 fn codes(protocol: &Protocol) -> Result<String, std::fmt::Error> {
     let mut table = String::from("| code | command | | code | status |\n|---|---|---|---|---|\n");
     for row in 0..protocol.commands.len().max(protocol.statuses.len()) {
-        let cells = [&protocol.commands, &protocol.statuses].map(|codes| match codes.get(row) {
-            Some(entry) => format!("`0x{:02X}` | `{}`", entry.code, entry.name),
+        let command = protocol.commands.get(row).map(|it| (it.code, it.name));
+        let status = protocol.statuses.get(row).map(|it| (it.code, it.name));
+        let cells = [command, status].map(|entry| match entry {
+            Some((code, name)) => format!("`0x{code:02X}` | `{name}`"),
             None => " | ".into(),
         });
         writeln!(table, "| {} | | {} |", cells[0], cells[1])?;
+    }
+    Ok(table)
+}
+
+fn commands(protocol: &Protocol) -> Result<String, std::fmt::Error> {
+    let mut table = String::from("| command | fields | data on success |\n|---|---|---|\n");
+    for command in &protocol.commands {
+        let cell = |text: &'static str, otherwise| if text.is_empty() { otherwise } else { text };
+        let payload = cell(command.payload, "none, not even an empty one");
+        let data = cell(command.data, "–");
+        writeln!(table, "| `{}` | {payload} | {data} |", command.name)?;
     }
     Ok(table)
 }

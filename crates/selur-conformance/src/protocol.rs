@@ -19,7 +19,7 @@ pub struct Protocol {
     /// Every limit of the protocol.
     pub limits: Limits,
     /// Every command that is built.
-    pub commands: Vec<Code>,
+    pub commands: Vec<CommandEntry>,
     /// Codes that no command will ever have: first and last.
     pub never_assigned_commands: [u8; 2],
     /// Every status.
@@ -45,6 +45,19 @@ pub struct Code {
     pub name: &'static str,
 }
 
+/// A command, and what goes in and comes out.
+#[derive(Debug, Serialize)]
+pub struct CommandEntry {
+    /// On the wire.
+    pub code: u8,
+    /// The same in every language.
+    pub name: &'static str,
+    /// The fields of its payload, which NUL separates; those in brackets may be left out.
+    pub payload: &'static str,
+    /// The data on success; empty for none.
+    pub data: &'static str,
+}
+
 /// A reason of the kernel.
 #[derive(Debug, Serialize)]
 pub struct ReasonEntry {
@@ -67,6 +80,7 @@ pub struct Limits {
     pub max_frame_bytes: usize,
     pub max_response_bytes: usize,
     pub max_spec_bytes: usize,
+    pub max_options_bytes: usize,
     pub max_name_bytes: usize,
     pub id_digits: usize,
     pub min_prefix_digits: usize,
@@ -74,7 +88,7 @@ pub struct Limits {
 }
 
 /// The state table. Source: DESIGN, "States"; the columns are created, running, paused, restarting, stopped.
-pub const STATE_TABLE: [(&str, [&str; 5]); 10] = [
+pub const STATE_TABLE: [(&str, [&str; 5]); 15] = [
     (
         "start_container",
         ["starts", "nothing", "invalid_state", "nothing", "starts"],
@@ -139,6 +153,38 @@ pub const STATE_TABLE: [(&str, [&str; 5]); 10] = [
         ["answers", "answers", "answers", "answers", "answers"],
     ),
     ("list_containers", ["lists", "lists", "lists", "lists", "lists"]),
+    (
+        "exec",
+        [
+            "invalid_state",
+            "runs",
+            "invalid_state",
+            "invalid_state",
+            "invalid_state",
+        ],
+    ),
+    ("logs", ["opens", "opens", "opens", "opens", "opens"]),
+    ("attach", ["opens", "opens", "opens", "opens", "invalid_state"]),
+    (
+        "stats",
+        [
+            "invalid_state",
+            "opens",
+            "opens",
+            "invalid_state",
+            "invalid_state",
+        ],
+    ),
+    (
+        "top",
+        [
+            "invalid_state",
+            "answers",
+            "answers",
+            "invalid_state",
+            "invalid_state",
+        ],
+    ),
 ];
 
 impl Protocol {
@@ -157,15 +203,21 @@ impl Protocol {
                 max_frame_bytes: selur_protocol::MAX_FRAME_BYTES,
                 max_response_bytes: selur_protocol::MAX_RESPONSE_BYTES,
                 max_spec_bytes: selur_protocol::MAX_SPEC_BYTES,
+                max_options_bytes: selur_protocol::MAX_OPTIONS_BYTES,
                 max_name_bytes: selur_protocol::MAX_NAME_BYTES,
                 id_digits: selur_protocol::ContainerId::HEX_BYTES,
                 min_prefix_digits: selur_protocol::MIN_PREFIX_DIGITS,
                 memory_pages: abi::MEMORY_PAGES,
             },
             commands: Command::ALL
-                .map(|command| Code {
-                    code: command.code(),
-                    name: command.name(),
+                .map(|command| {
+                    let (payload, data) = fields(command);
+                    CommandEntry {
+                        code: command.code(),
+                        name: command.name(),
+                        payload,
+                        data,
+                    }
                 })
                 .into(),
             never_assigned_commands: [0xF0, 0xFF],
@@ -197,6 +249,48 @@ impl Protocol {
             path: crate::directory().join("protocol.json"),
             text: crate::json::to_text(&Protocol::current())?,
         })
+    }
+}
+
+/// The payload of a command, and the data of its success.
+fn fields(command: Command) -> (&'static str, &'static str) {
+    match command {
+        Command::Ping => ("any text, NUL included", "the same bytes"),
+        Command::CreateContainer => (
+            "image [, name [, specification]]",
+            "the new container's id: 32 hex digits",
+        ),
+        Command::StartContainer | Command::PauseContainer | Command::ResumeContainer => ("container", ""),
+        Command::StopContainer => ("container [, timeout]", ""),
+        Command::InspectContainer => ("container", "JSON: an inspect document"),
+        Command::DeleteContainer => ("container [, `force`]", ""),
+        Command::ListContainers => (
+            "",
+            "ids, one a line, oldest first; the last line has no line feed",
+        ),
+        Command::KillContainer => ("container [, signal]", ""),
+        Command::WaitContainer => ("container", "the exit code in decimal; empty if nobody knows it"),
+        Command::Exec => ("container, exec specification", "a stream's id"),
+        Command::Logs | Command::Attach | Command::Stats => ("container [, options]", "a stream's id"),
+        Command::Top => ("container", "JSON: a list of processes"),
+        Command::Events => ("[options]", "a stream's id"),
+        Command::PullImage => (
+            "image [, options]",
+            "JSON: the image; with `\"progress\":true` a stream's id",
+        ),
+        Command::PushImage => (
+            "image [, options]",
+            "JSON: reference and digest; with `\"progress\":true` a stream's id",
+        ),
+        Command::ListImages => ("", "JSON: a list of images, ordered by reference"),
+        Command::DeleteImage => ("image", ""),
+        Command::LoadImage => ("path [, options]", "JSON: a list of the images"),
+        Command::TagImage => ("image, image: its new name", ""),
+        Command::PruneImages => ("[options]", "JSON: what was removed"),
+        Command::CreateVolume => ("volume [, options]", "JSON: the volume"),
+        Command::InspectVolume => ("volume", "JSON: the volume"),
+        Command::ListVolumes => ("", "JSON: a list of volumes, ordered by name"),
+        Command::DeleteVolume => ("volume", ""),
     }
 }
 

@@ -233,6 +233,7 @@ impl<C: Client> Replay<'_, C> {
         match expect.data_is.as_deref() {
             None => {}
             Some("container_id") if selur_protocol::ContainerId::parse(data).is_some() => {}
+            Some("stream_id") if is_stream_id(data) => {}
             Some(kind) => return Err(format!("{data:?} is not of the kind {kind}")),
         }
         if let Some(part) = &expect.json {
@@ -243,7 +244,13 @@ impl<C: Client> Replay<'_, C> {
     }
 }
 
-/// Whether JSON contains a part: objects field by field, everything else as a whole.
+/// A number above 0 in decimal, written in the one way.
+fn is_stream_id(text: &str) -> bool {
+    text.parse::<u64>()
+        .is_ok_and(|id| id > 0 && id.to_string() == text)
+}
+
+/// Whether JSON contains a part: objects field by field, arrays item by item, everything else as a whole.
 fn contains(whole: &Value, part: &Value, path: &str) -> Result<(), String> {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => part.iter().try_for_each(|(key, value)| {
@@ -253,6 +260,12 @@ fn contains(whole: &Value, part: &Value, path: &str) -> Result<(), String> {
                 None => Err(format!("{path} is missing")),
             }
         }),
+        (Value::Array(whole), Value::Array(part)) if whole.len() == part.len() => {
+            let pairs = whole.iter().zip(part).enumerate();
+            pairs
+                .map(|(place, (whole, part))| contains(whole, part, &format!("{path}/{place}")))
+                .collect()
+        }
         _ if whole == part => Ok(()),
         _ => Err(format!("{path} is {whole} instead of {part}")),
     }

@@ -177,7 +177,7 @@ pub struct Expect {
     /// On success: exactly these bytes. Without any of the four matchers the data must be empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Text>,
-    /// On success: what the data looks like. The one kind is `container_id`: 32 lower-case hex digits.
+    /// On success: what the data looks like. `container_id`: 32 lower-case hex digits; `stream_id`: a decimal number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_is: Option<String>,
     /// On success: exactly these lines in this order, separated by line feeds.

@@ -8,5 +8,4 @@ mod images;
 mod process;
 mod run;
 mod simulated;
-mod spec;
 mod world;

@@ -2,6 +2,7 @@
 
 use crate::json::sorted;
 use crate::vector::*;
+use selur_protocol::Command;
 use serde_json::Value;
 
 /// The name under which a vector's container is captured, as it is used.
@@ -19,7 +20,7 @@ pub(super) fn vector(name: &str) -> Vector {
     }
 }
 
-/// A frame of fields; the command is its name without `_container`, or `ping` or `list`.
+/// A frame of fields; the command is its name, which of a container's life may lack `_container`; or `list`.
 pub(super) fn frame(command: &str, fields: &[&str]) -> FrameText {
     FrameText {
         command: Some(long_name(command)),
@@ -34,8 +35,8 @@ pub(super) fn frame(command: &str, fields: &[&str]) -> FrameText {
 /// The command's name on the wire.
 pub(super) fn long_name(command: &str) -> String {
     match command {
-        "ping" => command.into(),
         "list" => "list_containers".into(),
+        _ if Command::ALL.iter().any(|known| known.name() == command) => command.into(),
         _ => format!("{command}_container"),
     }
 }
@@ -78,6 +79,14 @@ pub(super) fn data(text: &str) -> Expect {
 pub(super) fn json(part: Value) -> Expect {
     Expect {
         json: Some(sorted(part)),
+        ..done()
+    }
+}
+
+/// Success with the id of a stream.
+pub(super) fn stream() -> Expect {
+    Expect {
+        data_is: Some("stream_id".into()),
         ..done()
     }
 }

@@ -125,7 +125,7 @@ fn malformed() -> Vec<Vector> {
         .into_iter()
         .map(|(name, frame, word)| vector(name).send(frame, invalid(word)))
         .collect();
-    for code in [0x14, 0x7f, 0x80, 0xf0, 0xff] {
+    for code in [0x1c, 0x7f, 0x80, 0xf0, 0xff] {
         let frame = FrameText {
             code: Some(code),
             payload: Some(plain(NGINX)),

@@ -7,6 +7,7 @@ mod build;
 mod containers;
 mod faults;
 mod frames;
+mod hosted;
 mod images;
 mod lifecycle;
 mod limits;
@@ -15,6 +16,9 @@ mod options;
 mod order;
 mod specs;
 mod states;
+mod store;
+mod streams;
+mod volumes;
 mod waits;
 
 use crate::generated::{Error, Generated};
@@ -22,7 +26,7 @@ use crate::vector::{Vector, VectorFile};
 
 /// Every file of vectors: its name without the suffix, what it is about, its vectors.
 pub fn files() -> Vec<(&'static str, VectorFile)> {
-    let topics: [(&str, &str, Vec<Vector>); 11] = [
+    let topics: [(&str, &str, Vec<Vector>); 15] = [
         (
             "frames",
             "Frames: ping, and every way in which a frame can be malformed.",
@@ -70,6 +74,22 @@ pub fn files() -> Vec<(&'static str, VectorFile)> {
         ),
         ("waits", "Waiting for the exit code.", waits::vectors()),
         ("limits", "What is full, and what is too long.", limits::vectors()),
+        (
+            "hosted",
+            "What the host does: the grammar of its commands, and who is meant.",
+            hosted::vectors(),
+        ),
+        (
+            "streams",
+            "Streams: what opens, and what is refused. What flows in them is no part of the protocol.",
+            streams::vectors(),
+        ),
+        (
+            "store",
+            "The image store: pull, push, tag, list, delete and prune.",
+            store::vectors(),
+        ),
+        ("volumes", "Named volumes.", volumes::vectors()),
     ];
     let file = |(name, description, vectors): (&'static str, &str, _)| {
         let file = VectorFile {

@@ -15,7 +15,7 @@ const STARTED_AGAIN: &str = "2026-01-01T00:00:04Z";
 type Row = fn(State, Vector) -> Vector;
 
 pub(super) fn vectors() -> Vec<Vector> {
-    let rows: [(&str, Row); 11] = [
+    let rows: [(&str, Row); 16] = [
         ("start", start),
         ("stop", stop),
         ("kill", kill),
@@ -27,6 +27,16 @@ pub(super) fn vectors() -> Vec<Vector> {
         ("wait", wait),
         ("inspect", |state, vector| vector.inspect(as_it_was(state))),
         ("list", |_, vector| vector.request("list", &[], data(ID))),
+        ("exec", exec),
+        ("logs", |state, vector| opens(state, vector, "logs", &State::ALL)),
+        ("attach", |state, vector| {
+            let lives = [State::Created, State::Running, State::Paused, State::Restarting];
+            opens(state, vector, "attach", &lives)
+        }),
+        ("stats", |state, vector| {
+            opens(state, vector, "stats", &[State::Running, State::Paused])
+        }),
+        ("top", top),
     ];
     let mut vectors = Vec::new();
     for (row, cell) in rows {
@@ -168,5 +178,35 @@ fn wait(state: State, vector: Vector) -> Vector {
         State::Paused => answer(waits(vector).each(&["resume", "stop"]), "143"),
         State::Restarting => answer(waits(vector).each(&["stop"]), "9"),
         State::Stopped => vector.request("wait", &[ID], data("143")),
+    }
+}
+
+fn exec(state: State, vector: Vector) -> Vector {
+    let fields = [ID, r#"{"command":["true"]}"#];
+    match state {
+        State::Running => vector
+            .request("exec", &fields, stream())
+            .inspect(as_it_was(state)),
+        _ => refused(state, vector, "exec", &fields),
+    }
+}
+
+/// A stream that opens in some states.
+fn opens(state: State, vector: Vector, command: &str, states: &[State]) -> Vector {
+    if states.contains(&state) {
+        vector.request(command, &[ID], stream()).inspect(as_it_was(state))
+    } else {
+        refused(state, vector, command, &[ID])
+    }
+}
+
+fn top(state: State, vector: Vector) -> Vector {
+    let processes =
+        value!([{ "pid": 1, "parent_pid": 0, "uid": 0, "command": ["docker.io/library/nginx:latest"] }]);
+    match state {
+        State::Running | State::Paused => vector
+            .request("top", &[ID], json(processes))
+            .inspect(as_it_was(state)),
+        _ => refused(state, vector, "top", &[ID]),
     }
 }
