@@ -2,9 +2,11 @@
 
 mod create;
 mod images;
+mod volume;
 
 pub(crate) use create::{Create, Network, Pull, Run};
 pub(crate) use images::{Image, Images, Load, Prune, Rmi, Tag};
+pub(crate) use volume::{Volume, VolumeCreate, VolumeLs, Volumes};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -138,6 +140,9 @@ pub(crate) enum Command {
     Tag(Tag),
     /// Remove what no image and no container uses from the store, and say what that frees
     Prune(Prune),
+    /// Work with named volumes, which outlive containers
+    #[command(subcommand)]
+    Volume(Volume),
     /// Describe this machine, the backend and the kernel guest
     Info,
     /// Print the versions

@@ -66,6 +66,7 @@ fn perform(cli: &Cli) -> Result<u8, Failure> {
         Command::Push(image) => commands::images::push(image, global),
         Command::Tag(tag) => commands::images::tag(tag, global),
         Command::Prune(prune) => commands::prune::prune(prune, global),
+        Command::Volume(volume) => commands::volume::volume(volume, global),
         Command::Info => commands::system::info(global),
         Command::Version => commands::system::version(global),
         Command::Completions { shell } => commands::system::completions(*shell),

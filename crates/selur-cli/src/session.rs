@@ -7,7 +7,7 @@ use crate::output;
 use crate::progress::PullDisplay;
 use selur_core::{
     Backend, Bridge, Command, GuestFacts, Image, LogEntry, LogOptions, PruneOptions, Pruned, Pushed,
-    ShimLocation, Status, Stream, TransferItem,
+    ShimLocation, Status, Stream, TransferItem, Volume, VolumeOptions,
 };
 use selur_protocol::{Frame, HEADER_BYTES, Reason};
 use serde::Serialize;
@@ -74,7 +74,11 @@ impl Session {
 
     /// A failure to find something, with the reason where the world is simulated: it was empty.
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
-        let missing = [Status::ContainerNotFound.name(), Status::ImageNotFound.name()];
+        let missing = [
+            Status::ContainerNotFound.name(),
+            Status::ImageNotFound.name(),
+            Status::VolumeNotFound.name(),
+        ];
         if self.is_simulated && missing.contains(&failure.status()) {
             let advice =
                 "With --runtime simulated each command begins with an empty world: use --runtime oci.";
@@ -145,6 +149,39 @@ impl Session {
     /// It is not there, or a container needs it.
     pub(crate) fn delete_image(&self, reference: &str) -> Result<(), Failure> {
         Ok(self.bridge.delete_image(reference)?)
+    }
+
+    /// The volumes.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn volumes(&self) -> Result<Vec<Volume>, Failure> {
+        Ok(self.bridge.list_volumes()?)
+    }
+
+    /// Makes a volume, unless there is one of the name with the same labels.
+    ///
+    /// # Errors
+    /// It is no name, or there is one with other labels.
+    pub(crate) fn create_volume(&self, name: &str, options: &VolumeOptions) -> Result<(), Failure> {
+        self.bridge.create_volume(name, options)?;
+        Ok(())
+    }
+
+    /// What is known of a volume.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn inspect_volume(&self, name: &str) -> Result<Volume, Failure> {
+        Ok(self.bridge.inspect_volume(name)?)
+    }
+
+    /// Removes a volume.
+    ///
+    /// # Errors
+    /// There is none of this name, or a container mounts it.
+    pub(crate) fn delete_volume(&self, name: &str) -> Result<(), Failure> {
+        Ok(self.bridge.delete_volume(name)?)
     }
 
     /// Reads a container's log, entry by entry, until it ends or `each` breaks off.

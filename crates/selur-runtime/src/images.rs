@@ -25,6 +25,7 @@ pub struct Image {
 /// How far a pull or a push is. A reader that is slow sees fewer of them, never an older one after a newer one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(deny_unknown_fields)]
 pub enum PullProgress {
     /// The manifest is known: its digest, and each layer's digest and size in bytes.
     Resolved {

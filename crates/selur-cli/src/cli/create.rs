@@ -2,6 +2,7 @@
 
 use super::duration;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -34,9 +35,42 @@ pub(crate) struct Create {
     /// Instead of the image's entrypoint; "" is none
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
-    /// Which network the container sees
-    #[arg(long, value_name = "MODE", default_value = "none")]
-    pub(crate) network: Network,
+    /// Mount a path of this machine or a named volume: SOURCE:TARGET[:ro]
+    #[arg(short, long, value_name = "MOUNT")]
+    pub(crate) volume: Vec<String>,
+    /// The same in words: type=bind|volume|tmpfs,source=…,target=…[,readonly]
+    #[arg(long, value_name = "MOUNT")]
+    pub(crate) mount: Vec<String>,
+    /// An empty directory in memory: TARGET[:size=64m,mode=1777,ro]
+    #[arg(long, value_name = "MOUNT")]
+    pub(crate) tmpfs: Vec<String>,
+    /// The most memory, and as much with swap: 64m, 1g
+    #[arg(short, long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// The most processors' time: 1.5 is one and a half
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) cpus: Option<f64>,
+    /// The most processes and threads
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) pids_limit: Option<u32>,
+    /// Let nothing be written to the root file system
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Give a capability: NET_ADMIN, ALL
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cap_add: Vec<String>,
+    /// Take a capability
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cap_drop: Vec<String>,
+    /// Tell the container an address
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    pub(crate) add_host: Vec<String>,
+    /// A whole specification in JSON, which the other options change
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    /// Which network the container sees [default: none]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) network: Option<Network>,
     /// The container's host name [default: the id's first 12 digits]
     #[arg(long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
@@ -52,16 +86,16 @@ pub(crate) struct Create {
     /// How long `stop` waits before SIGKILL [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) stop_timeout: Option<Duration>,
-    /// When to fetch the image
-    #[arg(long, value_name = "WHEN", default_value = "missing")]
-    pub(crate) pull: Pull,
+    /// When to fetch the image [default: missing]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) pull: Option<Pull>,
     /// Not built yet: use --network host
     #[arg(short, long, value_name = "PORTS")]
     pub(crate) publish: Vec<String>,
-    /// Not built yet: interactive containers come later
+    /// Give the process a standard input that can be attached to; `run` does not yet
     #[arg(short, long)]
     pub(crate) interactive: bool,
-    /// Not built yet: terminals come later
+    /// Give the process a terminal; `run` does not yet
     #[arg(short, long)]
     pub(crate) tty: bool,
     /// The image, then a command instead of the image's own

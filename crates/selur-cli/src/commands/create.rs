@@ -1,11 +1,12 @@
 //! `create`, and what `run` shares with it: the specification from the options, the image before the container.
 
+use super::mounts;
 use crate::cli::{Create, Global, Network, Pull};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::PullDisplay;
 use crate::session::Session;
-use selur_core::{ContainerId, ContainerSpec, CreateOptions, NetworkMode, PullPolicy, Status};
+use selur_core::{ContainerId, ContainerSpec, CreateOptions, NetworkMode, PullPolicy, SpecError, Status};
 use selur_protocol::{ContainerName, ImageReference};
 use serde_json::json;
 
@@ -54,36 +55,9 @@ pub(crate) fn options(create: &Create) -> Result<CreateOptions, Failure> {
             "Give one, such as busybox.",
         ));
     };
-    let mut spec = ContainerSpec {
-        command: (!command.is_empty()).then(|| command.to_vec()),
-        environment: create.env.iter().filter_map(|entry| variable(entry)).collect(),
-        working_directory: create.workdir.clone(),
-        user: create.user.clone(),
-        hostname: create.hostname.clone(),
-        stop_signal: create.stop_signal.clone(),
-        ..ContainerSpec::default()
-    };
-    spec.entrypoint = create.entrypoint.as_ref().map(|program| match program.as_str() {
-        "" => Vec::new(),
-        program => vec![program.to_owned()],
-    });
-    spec.labels = create.label.iter().map(|label| pair(label)).collect();
-    spec.network = match create.network {
-        Network::None => NetworkMode::None,
-        Network::Host => NetworkMode::Host,
-    };
-    // What had to be pulled has been pulled with its progress shown, before the create: see `fetch`.
-    spec.pull = match create.pull {
-        Pull::Never => PullPolicy::Never,
-        Pull::Missing | Pull::Always => PullPolicy::Missing,
-    };
-    if let Some(policy) = &create.restart {
-        spec.restart = policy.clone().try_into().map_err(refused)?;
-    }
-    if let Some(timeout) = create.stop_timeout {
-        // The argument's grammar bounds it.
-        spec.stop_timeout_ms = u32::try_from(timeout.as_millis()).ok();
-    }
+    let mut spec = base(create)?;
+    say_how(&mut spec, create, command)?;
+    say_where(&mut spec, create)?;
     spec.check().map_err(refused)?;
     let options = CreateOptions::new(image.as_str()).spec(spec);
     Ok(match &create.name {
@@ -96,6 +70,101 @@ pub(crate) fn options(create: &Create) -> Result<CreateOptions, Failure> {
     })
 }
 
+/// The specification that the options change: the file's, else the defaults.
+fn base(create: &Create) -> Result<ContainerSpec, Failure> {
+    let Some(path) = &create.spec else {
+        return Ok(ContainerSpec::default());
+    };
+    let json = std::fs::read_to_string(path)
+        .map_err(|error| Failure::io(format_args!("cannot read {}", path.display()), &error))?;
+    ContainerSpec::from_json(&json).map_err(refused)
+}
+
+/// What is run, as whom, and what becomes of it. What is not said stays as it is; lists grow.
+fn say_how(spec: &mut ContainerSpec, create: &Create, command: &[String]) -> Result<(), Failure> {
+    fn set<T: Clone>(field: &mut Option<T>, option: &Option<T>) {
+        if option.is_some() {
+            field.clone_from(option);
+        }
+    }
+    if let Some(program) = &create.entrypoint {
+        spec.entrypoint = Some(match program.as_str() {
+            "" => Vec::new(),
+            program => vec![program.to_owned()],
+        });
+    }
+    if !command.is_empty() {
+        spec.command = Some(command.to_vec());
+    }
+    spec.environment
+        .extend(create.env.iter().filter_map(|entry| variable(entry)));
+    set(&mut spec.working_directory, &create.workdir);
+    set(&mut spec.user, &create.user);
+    set(&mut spec.stop_signal, &create.stop_signal);
+    spec.labels.extend(create.label.iter().map(|label| pair(label)));
+    spec.stdin |= create.interactive;
+    spec.terminal |= create.tty;
+    // What had to be pulled has been pulled with its progress shown, before the create: see `fetch`.
+    match create.pull {
+        Some(Pull::Never) => spec.pull = PullPolicy::Never,
+        Some(Pull::Missing | Pull::Always) => spec.pull = PullPolicy::Missing,
+        None => {}
+    }
+    if let Some(policy) = &create.restart {
+        spec.restart = policy.clone().try_into().map_err(refused)?;
+    }
+    if let Some(timeout) = create.stop_timeout {
+        // The argument's grammar bounds it.
+        spec.stop_timeout_ms = u32::try_from(timeout.as_millis()).ok();
+    }
+    Ok(())
+}
+
+/// What it sees, and what it may use and do.
+fn say_where(spec: &mut ContainerSpec, create: &Create) -> Result<(), Failure> {
+    if create.hostname.is_some() {
+        spec.hostname.clone_from(&create.hostname);
+    }
+    match create.network {
+        Some(Network::None) => spec.network = NetworkMode::None,
+        Some(Network::Host) => spec.network = NetworkMode::Host,
+        None => {}
+    }
+    spec.extra_hosts.extend(create.add_host.iter().cloned());
+    for text in &create.volume {
+        spec.mounts.push(mounts::volume(text)?);
+    }
+    for text in &create.mount {
+        spec.mounts.push(mounts::mount(text)?);
+    }
+    for text in &create.tmpfs {
+        spec.mounts.push(mounts::tmpfs(text)?);
+    }
+    if let Some(text) = &create.memory {
+        let bytes = mounts::bytes(text).ok_or_else(|| {
+            let advice = "Such as --memory 64m.";
+            Failure::new(
+                Status::InvalidRequest,
+                format!("--memory: {}", mounts::no_size(text)),
+                advice,
+            )
+        })?;
+        spec.resources.memory_bytes = Some(bytes);
+    }
+    if create.cpus.is_some() {
+        spec.resources.cpus = create.cpus;
+    }
+    if create.pids_limit.is_some() {
+        spec.resources.pids = create.pids_limit;
+    }
+    spec.read_only_root |= create.read_only;
+    let names =
+        |names: &[String]| -> Vec<String> { names.iter().map(|name| name.to_ascii_uppercase()).collect() };
+    spec.capabilities.add.extend(names(&create.cap_add));
+    spec.capabilities.drop.extend(names(&create.cap_drop));
+    Ok(())
+}
+
 /// Pulls the image if the policy says so, with its progress shown: a create pulls too, but silently.
 ///
 /// # Errors
@@ -103,17 +172,18 @@ pub(crate) fn options(create: &Create) -> Result<CreateOptions, Failure> {
 pub(crate) fn fetch(
     session: &Session,
     options: &CreateOptions,
-    policy: Pull,
+    policy: Option<Pull>,
     display: PullDisplay,
 ) -> Result<(), Failure> {
     let reference = ImageReference::parse(&options.image)
         .map_err(Failure::from)?
         .to_string();
     let is_missing = || Ok::<_, Failure>(!session.images()?.iter().any(|image| image.reference == reference));
-    let pulls = match policy {
-        Pull::Never => false,
-        Pull::Always => true,
-        Pull::Missing => is_missing()?,
+    let of_spec = options.spec.as_ref().map(|spec| spec.pull).unwrap_or_default();
+    let pulls = match (policy, of_spec) {
+        (Some(Pull::Never), _) | (None, PullPolicy::Never) => false,
+        (Some(Pull::Always), _) | (None, PullPolicy::Always) => true,
+        (Some(Pull::Missing), _) | (None, PullPolicy::Missing) => is_missing()?,
     };
     if pulls {
         session.pull(&reference, display)?;
@@ -129,12 +199,6 @@ fn refuse_what_is_not_built(create: &Create) -> Result<(), Failure> {
             "Use `--network host`: the container then listens on this machine's own ports.",
         );
     }
-    if create.interactive || create.tty {
-        return refuse(
-            "interactive containers and terminals (-i, -t) are not built yet",
-            "Leave them out: `selur run` shows the output and passes signals on.",
-        );
-    }
     Ok(())
 }
 
@@ -146,14 +210,14 @@ fn variable(entry: &str) -> Option<String> {
     Some(format!("{entry}={}", std::env::var(entry).ok()?))
 }
 
-fn pair(label: &str) -> (String, String) {
+pub(crate) fn pair(label: &str) -> (String, String) {
     let (key, value) = label.split_once('=').unwrap_or((label, ""));
     (key.to_owned(), value.to_owned())
 }
 
-fn refused(error: impl std::fmt::Display) -> Failure {
+fn refused(error: SpecError) -> Failure {
     Failure::new(
-        Status::InvalidRequest,
+        error.status(),
         error.to_string(),
         "`selur help run` describes the options.",
     )

@@ -30,7 +30,9 @@ pub(crate) fn run(run: &Run, global: &Global) -> Result<u8, Failure> {
         failure::FAILED => failure.with_exit_code(RUN_FAILED),
         _ => failure,
     };
-    let options = options(&run.create).map_err(as_run)?;
+    let options = options(&run.create)
+        .and_then(refuse_interaction)
+        .map_err(as_run)?;
     let session = Arc::new(Session::open(global).map_err(as_run)?);
     if run.detach {
         detached(&session, &options, run.create.pull, global.format)
@@ -40,7 +42,26 @@ pub(crate) fn run(run: &Run, global: &Global) -> Result<u8, Failure> {
     .map_err(as_run)
 }
 
-fn detached(session: &Session, options: &CreateOptions, pull: Pull, format: Format) -> Result<u8, Failure> {
+/// Sessions of `run` are not built yet.
+fn refuse_interaction(options: CreateOptions) -> Result<CreateOptions, Failure> {
+    if options
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.stdin || spec.terminal)
+    {
+        let message = "interactive containers and terminals (-i, -t) are not built yet";
+        let advice = "Leave them out: `selur run` shows the output and passes signals on.";
+        return Err(Failure::new(Status::Unsupported, message, advice));
+    }
+    Ok(options)
+}
+
+fn detached(
+    session: &Session,
+    options: &CreateOptions,
+    pull: Option<Pull>,
+    format: Format,
+) -> Result<u8, Failure> {
     fetch(session, options, pull, PullDisplay::beside(format))?;
     let id = session.bridge().create_container(options)?;
     start(session.bridge(), id)?;
@@ -105,7 +126,13 @@ fn attached(
 
 /// Makes and starts the container; every step may take long, and the loop goes on meanwhile. Nobody listens any more
 /// if sending fails.
-fn make(session: &Session, options: &CreateOptions, pull: Pull, format: Format, tell: &Sender<Event>) {
+fn make(
+    session: &Session,
+    options: &CreateOptions,
+    pull: Option<Pull>,
+    format: Format,
+    tell: &Sender<Event>,
+) {
     let created = fetch(session, options, pull, PullDisplay::beside(format))
         .and_then(|()| Ok(session.bridge().create_container(options)?));
     let started = created.and_then(|id| {

@@ -3,7 +3,7 @@
 use crate::process::{Running, command, selur};
 use std::process::Stdio;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "demo",
     "run",
     "create",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 20] = [
     "images",
     "rmi",
     "load",
+    "volume",
     "info",
     "version",
     "completions",
@@ -109,18 +110,22 @@ fn wrong_arguments_end_with_2_and_those_of_run_with_125() {
 
 #[test]
 fn what_is_not_built_is_refused_with_what_to_do_instead() {
-    let cases: [(&[&str], &str); 4] = [
-        (&["-p", "80:80"], "--network host"),
-        (&["--publish", "80"], "--network host"),
-        (&["-it"], "Leave them out"),
-        (&["-i"], "Leave them out"),
-    ];
-    for (options, advice) in cases {
+    for options in [&["-p", "80:80"][..], &["--publish", "80"]] {
         let run = [&["--runtime", "simulated", "run"], options, &["image"]].concat();
         let said = selur(&run).failed(125);
-        assert!(said.contains("not built yet") && said.contains(advice), "{said}");
+        assert!(
+            said.contains("not built yet") && said.contains("--network host"),
+            "{said}"
+        );
         let create = [&["--runtime", "simulated", "create"], options, &["image"]].concat();
-        assert!(selur(&create).failed(1).contains(advice));
+        assert!(selur(&create).failed(1).contains("--network host"));
+    }
+    for options in ["-it", "-i", "-t"] {
+        let said = selur(&["--runtime", "simulated", "run", options, "image"]).failed(125);
+        assert!(
+            said.contains("not built yet") && said.contains("Leave them out"),
+            "{said}"
+        );
     }
 }
 

@@ -8,4 +8,5 @@ mod images;
 mod process;
 mod run;
 mod simulated;
+mod spec;
 mod world;
