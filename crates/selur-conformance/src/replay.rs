@@ -261,10 +261,8 @@ fn contains(whole: &Value, part: &Value, path: &str) -> Result<(), String> {
             }
         }),
         (Value::Array(whole), Value::Array(part)) if whole.len() == part.len() => {
-            let pairs = whole.iter().zip(part).enumerate();
-            pairs
-                .map(|(place, (whole, part))| contains(whole, part, &format!("{path}/{place}")))
-                .collect()
+            let mut pairs = whole.iter().zip(part).enumerate();
+            pairs.try_for_each(|(place, (whole, part))| contains(whole, part, &format!("{path}/{place}")))
         }
         _ if whole == part => Ok(()),
         _ => Err(format!("{path} is {whole} instead of {part}")),
