@@ -258,12 +258,21 @@ fn a_cancelled_request_opens_nothing() {
 #[test]
 fn images_and_volumes_are_asked_for_by_frames() {
     let bridge = simulated();
-    bridge.pull_image("nginx").expect("pulled");
-    let pruned = bridge.prune_images(PruneOptions {
-        all: true,
-        dry_run: true,
-    });
-    assert!(pruned.is_ok() || pruned.is_err_and(|error| error.status() == Status::Unsupported));
+    let pulled = bridge.pull_image("nginx").expect("pulled");
+    bridge.tag_image("nginx", "reg.test/web:v1").expect("tagged");
+    let pushed = bridge.push_image("reg.test/web:v1").expect("pushed");
+    assert_eq!(
+        (pushed.reference.as_str(), &pushed.digest),
+        ("reg.test/web:v1", &pulled.digest)
+    );
+    let prune = |dry_run| bridge.prune_images(PruneOptions { all: true, dry_run });
+    let would = prune(true).expect("told");
+    assert_eq!(
+        (would.references.len(), would.freed_bytes),
+        (2, pulled.size_bytes)
+    );
+    assert_eq!(prune(false).expect("pruned"), would);
+    assert_eq!(bridge.list_images().expect("listed"), []);
     let error = bridge.inspect_volume("data").expect_err("there is none");
     assert!(
         matches!(error.status(), Status::VolumeNotFound | Status::Unsupported),

@@ -60,6 +60,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     for name in [
         "SELUR_ROOT",
         "SELUR_SHIM",
+        "SELUR_MAX_LAYER_BYTES",
         "NO_COLOR",
         "CLICOLOR",
         "CLICOLOR_FORCE",

@@ -73,7 +73,7 @@ fn describe(
     hashed: &mut BTreeMap<String, Digest>,
 ) -> Result<Vec<u8>, StoreError> {
     let (section, config_bytes) = archive.open_file(&image.config)?;
-    let config = read_all(section, &image.config, limits.max_config_bytes)?;
+    let config = read_all(section.clone(), &image.config, limits.max_config_bytes)?;
     let config_digest = Digest::of(&config);
     let diff_ids = diff_ids(&config)?;
     if diff_ids.len() != image.layers.len() || image.layers.len() > limits.max_layers {
@@ -84,7 +84,7 @@ fn describe(
             limits.max_layers
         )));
     }
-    blobs.insert(config_digest.clone(), Section::of_bytes(config));
+    blobs.insert(config_digest.clone(), section);
     let mut layers = Vec::new();
     for (name, diff_id) in image.layers.iter().zip(diff_ids) {
         let (section, size) = archive.open_file(name)?;

@@ -50,7 +50,7 @@ impl Pull<'_> {
         // Triggered when the caller aborts, when one layer fails, and when the caller drops this future.
         let stop = abort.child_token();
         let _stop_on_drop = stop.clone().drop_guard();
-        // Before the lease, and so dropped after it: what this pull brought and nobody else needs goes with it.
+        // Before the lease, and so dropped after it: what nobody else needs goes with it.
         let brought = Brought::default();
         let plan = tokio::select! {
             () = stop.cancelled() => return Err(StoreError::Cancelled),
@@ -162,6 +162,7 @@ impl Pull<'_> {
         stop: &CancellationToken,
     ) -> Result<Vec<u8>, StoreError> {
         let digest = &descriptor.digest;
+        brought.note(self.directories, digest);
         if let Some(bytes) = self.directories.read_blob(digest)? {
             return Ok(bytes);
         }
@@ -170,7 +171,6 @@ impl Pull<'_> {
             return Ok(bytes);
         }
         let Found { bytes, .. } = self.source.small_blob(descriptor).await?;
-        brought.note(self.directories, digest);
         let (directories, digest) = (self.directories.clone(), digest.clone());
         joined(
             spawn_blocking(move || {
@@ -270,8 +270,8 @@ impl Pull<'_> {
     }
 }
 
-/// The configuration that this pull put into the store for others to find. When the pull is over it goes, unless an
-/// image, a container or another pull has it.
+/// The configuration that this pull put into the store for others to find, or found there. If the pull fails it goes,
+/// unless an image, a container or another pull has it: then the last of the pulls that fail removes it.
 #[derive(Default)]
 struct Brought(Mutex<Option<(Directories, Digest)>>);
 

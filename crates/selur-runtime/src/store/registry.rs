@@ -473,3 +473,65 @@ pub(super) fn repository(reference: &ImageReference<'_>) -> String {
     let namespace = if reference.is_official() { "library/" } else { "" };
     format!("{namespace}{}", reference.path())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(reference: &str, location: &str) -> Option<String> {
+        let reference = ImageReference::parse(reference).unwrap();
+        let registry = Registry::new(&reference, None, &Limits::default()).unwrap();
+        let begun = registry.address("blobs/uploads/").unwrap();
+        let target = registry.upload_target(begun.join(location).unwrap());
+        target.map(String::from)
+    }
+
+    #[test]
+    fn uploads_go_to_the_registry_itself_or_by_https() {
+        let remote = "registry.test/app:v1";
+        let local = "127.0.0.1:5000/app:v1";
+        let cases = [
+            (
+                remote,
+                "/upload/1?a=b",
+                Some("https://registry.test/upload/1?a=b"),
+            ),
+            (remote, "https://blobs.test/1", Some("https://blobs.test/1")),
+            (
+                remote,
+                "https://user:secret@blobs.test/1#x",
+                Some("https://blobs.test/1"),
+            ),
+            // It does not know that a proxy does TLS for it.
+            (
+                remote,
+                "http://registry.test/upload/1",
+                Some("https://registry.test/upload/1"),
+            ),
+            (remote, "http://blobs.test/1", None),
+            (remote, "http://127.0.0.1:8080/admin", None),
+            (remote, "file:///etc/hosts", None),
+            (local, "/upload/1", Some("http://127.0.0.1:5000/upload/1")),
+            (local, "http://127.0.0.1:5001/upload/1", None),
+            (local, "http://localhost:5000/upload/1", None),
+        ];
+        for (reference, location, expected) in cases {
+            assert_eq!(target(reference, location).as_deref(), expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn credentials_go_to_the_registrys_own_origin_only() {
+        let reference = ImageReference::parse("registry.test/app:v1").unwrap();
+        let registry = Registry::new(&reference, None, &Limits::default()).unwrap();
+        let is_own = |url: &str| registry.is_own(&Url::parse(url).unwrap());
+        assert!(is_own("https://registry.test/x") && is_own("https://registry.test:443/"));
+        for other in [
+            "http://registry.test/",
+            "https://registry.test:444/",
+            "https://sub.registry.test/",
+        ] {
+            assert!(!is_own(other), "{other}");
+        }
+    }
+}
