@@ -30,8 +30,11 @@ fn image(texts: &[&str]) -> (BuiltImage, Vec<Vec<u8>>) {
     (builder.build(), tars)
 }
 
+/// An image, its layers as the archive has them, and its names.
+type Saved<'a> = (&'a BuiltImage, &'a [Vec<u8>], &'a [&'a str]);
+
 /// As `docker save` wrote it.
-fn docker_archive(images: &[(&BuiltImage, &[Vec<u8>], &[&str])]) -> Vec<u8> {
+fn docker_archive(images: &[Saved<'_>]) -> Vec<u8> {
     let mut tarball = Tarball::new().file("repositories", 0o644, "{}");
     let mut entries = Vec::new();
     for (image, layers, names) in images {
