@@ -9,7 +9,7 @@ pub(crate) const MAX_REQUEST_BYTES: usize = 4096;
 /// One request; one a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlRequest {
-    /// [`PROTOCOL_VERSION`] of the bridge.
+    /// The version that the command is of.
     pub version: u32,
     /// What to do.
     pub command: Command,
@@ -35,6 +35,22 @@ pub enum Command {
     Pause,
     /// Thaws them.
     Resume,
+    /// Asks for the input of the first process: the answer brings the writing end of its standard input, or the master
+    /// of its terminal. Of version 2.
+    Input,
+    /// Closes the shim's own end of the first process's standard input, which then ends when nobody else has one. Of
+    /// version 2.
+    EndInput,
+}
+
+impl Command {
+    /// The version of [`PROTOCOL_VERSION`] that brought it.
+    pub fn version(&self) -> u32 {
+        match self {
+            Command::Stop { .. } | Command::Kill { .. } | Command::Pause | Command::Resume => 1,
+            Command::Input | Command::EndInput => 2,
+        }
+    }
 }
 
 /// The answer to a request.
@@ -47,6 +63,14 @@ pub struct ControlResponse {
 }
 
 impl ControlRequest {
+    /// A request for this command.
+    pub fn new(command: Command) -> ControlRequest {
+        ControlRequest {
+            version: command.version(),
+            command,
+        }
+    }
+
     /// The request as it is sent.
     pub fn to_line(&self) -> Vec<u8> {
         line(self)

@@ -1,10 +1,10 @@
 //! Does what the bridge asked, and answers once.
 
 use crate::runc::Runc;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Ends, Supervisor};
 use crate::{
-    Errand, Failure, FailureKind, Home, Launch, Life, Lock, PROTOCOL_VERSION, Process, Reply, Root, detach,
-    exec, passing,
+    Errand, Failure, FailureKind, Home, Launch, Life, Lock, OLDEST_VERSION, PROTOCOL_VERSION, Process, Reply,
+    Root, detach, exec, passing,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -61,9 +61,14 @@ fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitC
             user,
             restart,
             volumes,
+            stdin,
+            terminal,
         } => place
             .hold()
-            .and_then(|site| Supervisor::start(site, launch.runc, &layers, &volumes, user, restart))
+            .and_then(|site| {
+                let ends = Ends { stdin, terminal };
+                Supervisor::start(site, launch.runc, &layers, &volumes, user, restart, ends)
+            })
             .map(Some),
         Errand::Adopt => place
             .hold()
@@ -147,11 +152,11 @@ fn read(peer: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Result<Launch, Fai
         }
     }
     let launch: Launch = serde_json::from_slice(&text).map_err(|error| bad(format!("no launch: {error}")))?;
-    if launch.version == PROTOCOL_VERSION {
+    if (OLDEST_VERSION..=PROTOCOL_VERSION).contains(&launch.version) {
         Ok(launch)
     } else {
         Err(bad(format!(
-            "this selur-shim speaks version {PROTOCOL_VERSION}, the bridge version {}: install both from one release",
+            "this selur-shim speaks versions {OLDEST_VERSION} to {PROTOCOL_VERSION}, the bridge version {}: install both from one release",
             launch.version
         )))
     }

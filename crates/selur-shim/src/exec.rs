@@ -7,24 +7,23 @@
 //! The errand has a directory of the container's while runc runs, for milliseconds. One that dies in between leaves
 //! it, and it goes with the container.
 
+use crate::console::Console;
 use crate::errand::Site;
-use crate::process::{has_ended, session_of};
+use crate::process::{has_ended, reap, session_of};
 use crate::runc::{ExecCall, Runc};
 use crate::{ExecEnd, Failure, FailureKind, Further, Home, Life, Process, Reply, passing, user};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::State;
 use serde_json::{Value, json};
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// How long runc's peer may take to pass the terminal that it has made, in seconds.
-const CONSOLE_LIMIT_S: i64 = 5;
 /// How often what the process has left in its session is looked for: it may fork while it is killed.
 const KILLING_ROUNDS: u32 = 16;
 
@@ -99,20 +98,13 @@ fn start(
         specification.to_string(),
     )
     .map_err(failed)?;
-    let opened = File::open(&directory.path).map_err(failed)?;
-    // By the descriptor, for a socket's path has at most 107 bytes.
-    let console_path = PathBuf::from(format!(
-        "/proc/{}/fd/{}/console",
-        std::process::id(),
-        opened.as_raw_fd()
-    ));
     let console = match wanted.terminal {
-        true => Some(UnixListener::bind(&console_path).map_err(failed)?),
+        true => Some(Console::listen(&directory.path).map_err(failed)?),
         false => None,
     };
     let call = ExecCall {
         directory: &directory.path,
-        console: wanted.terminal.then_some(console_path.as_path()),
+        console: console.as_ref().map(Console::path),
         streams,
     };
     let process = Runc::new(runc, site.root.clone(), site.id).exec(call)?;
@@ -122,7 +114,7 @@ fn start(
             "the process cannot be waited for: this needs Linux 5.3 and a free file descriptor",
         )
     })?;
-    let terminal = match console.as_ref().map(receive_terminal).transpose() {
+    let terminal = match console.map(Console::receive).transpose() {
         Ok(terminal) => terminal,
         Err(error) => {
             kill_session(process.pid, &pidfd);
@@ -130,22 +122,6 @@ fn start(
         }
     };
     Ok((process, pidfd, terminal))
-}
-
-/// Takes the master of a terminal from whom runc has set up, once.
-pub(crate) fn receive_terminal(console: &UnixListener) -> io::Result<OwnedFd> {
-    let mut fds = [PollFd::new(console, PollFlags::IN)];
-    let limit = Timespec {
-        tv_sec: CONSOLE_LIMIT_S,
-        tv_nsec: 0,
-    };
-    if rustix::io::retry_on_intr(|| poll(&mut fds, Some(&limit)))? == 0 {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    let (connection, _) = console.accept()?;
-    let mut descriptors = Vec::new();
-    passing::receive(&connection, &mut [0; 256], &mut descriptors)?;
-    descriptors.pop().ok_or(io::ErrorKind::UnexpectedEof.into())
 }
 
 /// What runc is told to run: the container's own process with what is wanted in its places.
@@ -230,15 +206,6 @@ fn kill_session(leader: u32, pidfd: &OwnedFd) {
             return;
         }
     }
-}
-
-/// How a child that has ended did: its code, or 128 + the signal that ended it.
-pub(crate) fn reap(pid: u32) -> Option<i32> {
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
-    status
-        .exit_status()
-        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
 }
 
 /// A directory that is removed with what is in it.

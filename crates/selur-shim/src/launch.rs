@@ -36,6 +36,12 @@ pub enum Errand {
         /// The volumes that it mounts, of which some may never have been mounted before.
         #[serde(default)]
         volumes: Vec<FreshVolume>,
+        /// Whether it has a standard input that can be attached to.
+        #[serde(default)]
+        stdin: bool,
+        /// Whether it has a terminal.
+        #[serde(default)]
+        terminal: bool,
     },
     /// Stays with a container whose shim has died.
     Adopt,
@@ -125,6 +131,8 @@ pub enum FailureKind {
     Busy,
     /// The disk is full.
     DiskFull,
+    /// This shim cannot do it.
+    Unsupported,
     /// Anything else.
     Internal,
 }

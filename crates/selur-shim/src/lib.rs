@@ -7,6 +7,7 @@
 //! policy says, and records its end. It owns the container's [`Life`] on disk while it lives. It must never depend on
 //! the process that started it, nor wait for a peer.
 
+mod console;
 mod control;
 mod detach;
 mod errand;
@@ -43,8 +44,13 @@ pub use user::USER_PLACEHOLDER;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// The version of [`Launch`], [`Reply`] and the control messages. A shim of another version is refused.
-pub const PROTOCOL_VERSION: u32 = 1;
+/// The version of [`Launch`], [`Reply`] and the control messages.
+///
+/// A shim serves its own version and the one before. A bridge says the version that a command is of, so that it can
+/// speak to the shims that an earlier one left.
+pub const PROTOCOL_VERSION: u32 = 2;
+/// The oldest version that is served.
+pub(crate) const OLDEST_VERSION: u32 = 1;
 /// The version of the files below the state root.
 pub const SCHEMA_VERSION: u32 = 1;
 

@@ -1,16 +1,20 @@
-//! The container's outputs: two FIFOs, read here and written to the log.
+//! The container's outputs: two FIFOs, or a terminal, read here and written to the log.
 
 use crate::log::{MAX_RECORD_BYTES, Writer};
 use crate::{Failure, Home, Moment};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// So many reads of one FIFO a turn: the container that writes without end must not keep the shim from its other duties.
 const READS_A_TURN: usize = 16;
+
+/// How long a terminal that nobody has open is left alone.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The reading ends and the log.
 ///
@@ -21,6 +25,15 @@ pub(crate) struct Output {
     ends: [File; 2],
     log: Writer,
     buffer: Box<[u8; MAX_RECORD_BYTES]>,
+    terminal: Option<Terminal>,
+}
+
+/// The master of the first process's terminal.
+#[derive(Debug)]
+struct Terminal {
+    master: File,
+    /// Until when it is not looked at: nobody had it open, of which it would remind without end.
+    quiet_until: Option<Instant>,
 }
 
 impl Output {
@@ -41,7 +54,31 @@ impl Output {
             ],
             log: Writer::open(home.logs()).map_err(failed)?,
             buffer: Box::new([0; MAX_RECORD_BYTES]),
+            terminal: None,
         })
+    }
+
+    /// Reads the terminal of a new generation, too.
+    pub(crate) fn set_terminal(&mut self, master: Option<OwnedFd>) -> Result<(), Failure> {
+        if let Some(master) = &master {
+            rustix::io::ioctl_fionbio(master, true)
+                .map_err(|error| Failure::while_doing("cannot read the terminal", error))?;
+        }
+        self.terminal = master.map(|master| Terminal {
+            master: master.into(),
+            quiet_until: None,
+        });
+        Ok(())
+    }
+
+    /// The terminal's master.
+    pub(crate) fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        self.terminal.as_ref().map(|terminal| terminal.master.as_fd())
+    }
+
+    /// When the terminal is looked at again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.terminal.as_ref()?.quiet_until
     }
 
     /// The container's ends of the FIFOs: standard output and standard error.
@@ -53,26 +90,27 @@ impl Output {
         ))
     }
 
-    /// What to poll for reading: standard output and standard error.
-    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.ends[0].as_fd(), self.ends[1].as_fd()]
+    /// What to poll for reading.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let terminal = self
+            .terminal
+            .iter()
+            .filter(|terminal| terminal.quiet_until.is_none());
+        let fifos = self.ends.iter().map(AsFd::as_fd);
+        fifos.chain(terminal.map(|terminal| terminal.master.as_fd()))
     }
 
     /// Reads what is there, up to a limit. Tells whether more may be there.
     pub(crate) fn pump(&mut self) -> bool {
         let mut more = false;
         for (stream, end) in [1, 2].into_iter().zip(&mut self.ends) {
-            for turn in 1..=READS_A_TURN {
-                match end.read(self.buffer.as_mut_slice()) {
-                    Ok(bytes @ 1..) => {
-                        let output = self.buffer.get(..bytes).unwrap_or_default();
-                        self.log.write(stream, Moment::now().as_nanoseconds(), output);
-                        more |= turn == READS_A_TURN;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => more = true,
-                    _ => break,
-                }
-            }
+            let (ended, _) = pump(end, stream, &mut self.log, &mut self.buffer);
+            more |= !ended;
+        }
+        if let Some(terminal) = &mut self.terminal {
+            let (ended, error) = pump(&mut terminal.master, 1, &mut self.log, &mut self.buffer);
+            more |= !ended;
+            terminal.quiet_until = error.map(|_| Instant::now() + QUIET);
         }
         more
     }
@@ -88,6 +126,28 @@ impl Output {
             while matches!(end.read(self.buffer.as_mut_slice()), Ok(1..)) {}
         }
     }
+}
+
+/// Reads up to a limit. Tells whether there is no more for now, and the error of what nobody writes to.
+fn pump(
+    end: &mut File,
+    stream: u8,
+    log: &mut Writer,
+    buffer: &mut [u8; MAX_RECORD_BYTES],
+) -> (bool, Option<io::Error>) {
+    for _ in 0..READS_A_TURN {
+        match end.read(buffer.as_mut_slice()) {
+            Ok(bytes @ 1..) => {
+                let output = buffer.get(..bytes).unwrap_or_default();
+                log.write(stream, Moment::now().as_nanoseconds(), output);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (true, None),
+            Err(error) => return (true, Some(error)),
+            Ok(_) => return (true, None),
+        }
+    }
+    (false, None)
 }
 
 fn open_fifo(path: &Path, flags: OFlags) -> io::Result<File> {

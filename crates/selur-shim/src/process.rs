@@ -1,7 +1,7 @@
 //! Processes by an identity that is never used again: the process id with the moment of its start.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -48,6 +48,15 @@ pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
         tv_nsec: 0,
     };
     poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
+}
+
+/// How a child that has ended did: its code, or 128 + the signal that ended it.
+pub(crate) fn reap(pid: u32) -> Option<i32> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
+    status
+        .exit_status()
+        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
 }
 
 /// Field 22 of /proc/PID/stat. Field 2, the name, may contain anything, so count from its closing parenthesis.

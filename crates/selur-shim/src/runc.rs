@@ -5,7 +5,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use selur_protocol::ContainerId;
 use serde::Deserialize;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -60,13 +60,18 @@ impl Runc {
         }
     }
 
-    /// Runs the bundle's process with these outputs. It may have ended when this returns.
-    pub(crate) fn run(&self, stdout: File, stderr: File) -> Result<Process, Failure> {
+    /// Runs the bundle's process with these streams, or with a terminal that is passed to this socket. It may have ended
+    /// when this returns.
+    pub(crate) fn run(&self, streams: [Stdio; 3], console: Option<&Path>) -> Result<Process, Failure> {
         let mut command = self.command("run");
         command.arg("--detach").arg("--bundle").arg(self.home.bundle());
         command.arg("--pid-file").arg(self.home.pid_file());
+        if let Some(console) = console {
+            command.arg("--console-socket").arg(console);
+        }
         command.arg(self.id.to_string());
-        command.stdout(stdout).stderr(stderr);
+        let [stdin, stdout, stderr] = streams;
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
         self.call(command)?;
         started(&self.home.pid_file())
     }

@@ -1,10 +1,13 @@
 //! The control socket: one request and one answer a connection. No peer can make the shim wait.
 
 use crate::control::MAX_REQUEST_BYTES;
-use crate::{Command, ControlRequest, ControlResponse, Failure, FailureKind, Home, PROTOCOL_VERSION};
+use crate::{
+    Command, ControlRequest, ControlResponse, Failure, FailureKind, Home, OLDEST_VERSION, PROTOCOL_VERSION,
+    passing,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
@@ -95,6 +98,16 @@ impl Server {
 
     /// Answers a request and closes its connection. A peer that does not read, or is gone, gets nothing.
     pub(crate) fn answer(&mut self, peer: Peer, result: Result<(), Failure>) {
+        self.answer_with(peer, result, &[]);
+    }
+
+    /// The same with descriptors that the peer gets duplicates of.
+    pub(crate) fn answer_with(
+        &mut self,
+        peer: Peer,
+        result: Result<(), Failure>,
+        descriptors: &[BorrowedFd<'_>],
+    ) {
         let Some(index) = self
             .connections
             .iter()
@@ -102,8 +115,9 @@ impl Server {
         else {
             return;
         };
-        let mut connection = self.connections.swap_remove(index);
-        let _ = connection.stream.write(&ControlResponse::new(result).to_line());
+        let connection = self.connections.swap_remove(index);
+        let line = ControlResponse::new(result).to_line();
+        let _ = passing::send(&connection.stream, &line, descriptors);
     }
 
     fn accept(&mut self) {
@@ -170,11 +184,11 @@ fn parse(request: &[u8]) -> Result<Command, Failure> {
     let bad = |message: String| Failure::new(FailureKind::BadRequest, message);
     let request: ControlRequest =
         serde_json::from_slice(line).map_err(|error| bad(format!("no control request: {error}")))?;
-    if request.version == PROTOCOL_VERSION {
+    if (OLDEST_VERSION..=PROTOCOL_VERSION).contains(&request.version) {
         Ok(request.command)
     } else {
         Err(bad(format!(
-            "this shim speaks version {PROTOCOL_VERSION}, the request is of version {}: stop the container, \
+            "this shim speaks versions {OLDEST_VERSION} to {PROTOCOL_VERSION}, the request is of version {}: stop the container, \
              or use the selur that started it",
             request.version
         )))
@@ -187,7 +201,7 @@ mod tests {
     use super::*;
     use crate::Root;
     use selur_protocol::ContainerId;
-    use std::io::BufRead;
+    use std::io::{BufRead, Write};
 
     fn server() -> (tempfile::TempDir, Home, Server) {
         let directory = tempfile::tempdir().unwrap();
@@ -273,8 +287,7 @@ mod tests {
         let (_directory, home, mut server) = server();
         let ask = |server: &mut Server, command: Command| {
             let mut peer = connect(&home);
-            let version = PROTOCOL_VERSION;
-            let request = ControlRequest { version, command };
+            let request = ControlRequest::new(command);
             peer.write_all(&request.to_line()).unwrap();
             (peer, server.requests())
         };

@@ -1,5 +1,6 @@
 //! Stays with one container: reads its outputs, obeys the control socket, and records and follows its end.
 
+use crate::console::Console;
 use crate::errand::Site;
 use crate::output::Output;
 use crate::process::has_ended;
@@ -11,12 +12,13 @@ use crate::{
     fill, rootfs, user,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::pipe::{PipeFlags, pipe_with};
 use selur_protocol::State;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const SIGKILL: u8 = 9;
@@ -32,12 +34,22 @@ pub(crate) struct Supervisor {
     runc: Runc,
     life: Life,
     user: String,
+    ends: Ends,
     output: Output,
     server: Server,
     restarts: Restarts,
     running: Option<Running>,
     /// When the process is started again, between two generations.
     next_start: Option<Instant>,
+}
+
+/// What the first process has beside its outputs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ends {
+    /// A standard input.
+    pub(crate) stdin: bool,
+    /// A terminal, for input and output.
+    pub(crate) terminal: bool,
 }
 
 /// The process of this generation.
@@ -47,6 +59,8 @@ struct Running {
     /// Whether it is a child of this process, so that its exit code can be had.
     is_child: bool,
     since: Instant,
+    /// The writing end of its standard input, until that was ended.
+    input: Option<OwnedFd>,
     stop: Option<Stop>,
     /// The signals that were sent by request.
     sent: Vec<u8>,
@@ -69,11 +83,12 @@ impl Supervisor {
         volumes: &[FreshVolume],
         user: String,
         restart: RestartRule,
+        ends: Ends,
     ) -> Result<Supervisor, Failure> {
         rootfs::enter_namespace()?;
         rootfs::mount_overlay(&site.home, layers)?;
         fill::volumes(&site.root, &site.home, volumes)?;
-        let mut supervisor = Supervisor::new(site, runc, user, restart)?;
+        let mut supervisor = Supervisor::new(site, runc, user, restart, ends)?;
         if supervisor.life.has_process() {
             return Err(Failure::new(
                 FailureKind::WrongState,
@@ -95,7 +110,7 @@ impl Supervisor {
 
     /// Takes over a container whose shim has died. Its process is no child: nobody will know its exit code.
     pub(crate) fn adopt(site: Site, runc: PathBuf) -> Result<Supervisor, Failure> {
-        let mut supervisor = Supervisor::new(site, runc, String::new(), RestartRule::Never)?;
+        let mut supervisor = Supervisor::new(site, runc, String::new(), RestartRule::Never, Ends::default())?;
         let process = supervisor.life.process;
         match process.and_then(|process| Some((process, process.open()?))) {
             Some((process, pidfd)) => supervisor.running = Some(Running::new(process, pidfd, false)),
@@ -110,7 +125,13 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    fn new(site: Site, runc: PathBuf, user: String, restart: RestartRule) -> Result<Supervisor, Failure> {
+    fn new(
+        site: Site,
+        runc: PathBuf,
+        user: String,
+        restart: RestartRule,
+        ends: Ends,
+    ) -> Result<Supervisor, Failure> {
         let life = Life::read(&site.root, site.id)
             .map_err(|error| Failure::while_doing("cannot read the container's life", error))?
             .ok_or_else(|| Failure::new(FailureKind::WrongState, "the container was deleted"))?;
@@ -121,6 +142,7 @@ impl Supervisor {
             restarts: Restarts::new(restart),
             life,
             user,
+            ends,
             site,
             running: None,
             next_start: None,
@@ -157,14 +179,15 @@ impl Supervisor {
             .map(|running| PollFd::new(&running.pidfd, PollFlags::IN))
             .into_iter()
             .collect();
-        let others = self
-            .output
-            .descriptors()
-            .into_iter()
-            .chain(self.server.descriptors());
+        let others = self.output.descriptors().chain(self.server.descriptors());
         fds.extend(others.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)));
         let stop = running.and_then(|running| running.stop.as_ref()?.deadline);
-        let next = [stop, self.next_start, self.server.deadline()];
+        let next = [
+            stop,
+            self.next_start,
+            self.server.deadline(),
+            self.output.deadline(),
+        ];
         let timeout = next.into_iter().flatten().min().map(|next| {
             let left = next.saturating_duration_since(Instant::now());
             Timespec::try_from(left).unwrap_or(Timespec {
@@ -213,8 +236,33 @@ impl Supervisor {
             }
             Command::Pause => self.freeze(State::Running, State::Paused),
             Command::Resume => self.freeze(State::Paused, State::Running),
+            Command::Input => return self.hand_out_input(peer),
+            Command::EndInput => {
+                if let Some(running) = &mut self.running {
+                    running.input = None;
+                }
+                Ok(())
+            }
         };
         self.server.answer(peer, result);
+    }
+
+    fn hand_out_input(&mut self, peer: Peer) {
+        let running = self.running.as_ref();
+        let input = running.and_then(|running| running.input.as_ref().map(AsFd::as_fd));
+        match self.output.terminal().filter(|_| running.is_some()).or(input) {
+            Some(input) => self.server.answer_with(peer, Ok(()), &[input]),
+            None => {
+                let failure = match running {
+                    Some(running) if !running.is_child => Failure::new(
+                        FailureKind::Unsupported,
+                        "the container's first shim has died, and its input with it: start the container anew",
+                    ),
+                    _ => Failure::new(FailureKind::WrongState, "the container's input has ended"),
+                };
+                self.server.answer(peer, Err(failure));
+            }
+        }
     }
 
     fn stop(&mut self, peer: Peer, signal: u8, timeout_ms: u32) -> Result<(), Failure> {
@@ -310,8 +358,32 @@ impl Supervisor {
     fn run(&mut self) -> Result<(), Failure> {
         // Each time: the container may have changed its own users.
         user::write_bundle_config(&self.site.home, &self.user)?;
-        let (stdout, stderr) = Output::container_ends(&self.site.home)?;
-        let process = match self.runc.run(stdout, stderr) {
+        let failed = |error: io::Error| Failure::while_doing("cannot make the container's input", error);
+        let mut input = None;
+        let mut console = None;
+        let streams = if self.ends.terminal {
+            console = Some(Console::listen(self.site.home.path()).map_err(failed)?);
+            [Stdio::null(), Stdio::null(), Stdio::null()]
+        } else {
+            let (stdout, stderr) = Output::container_ends(&self.site.home)?;
+            let stdin = match self.ends.stdin {
+                true => {
+                    let (read, write) =
+                        pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
+                    input = Some(write);
+                    read.into()
+                }
+                false => Stdio::null(),
+            };
+            [stdin, stdout.into(), stderr.into()]
+        };
+        let ran = self.runc.run(streams, console.as_ref().map(Console::path));
+        let ran = ran.and_then(|process| {
+            let terminal = console.map(Console::receive).transpose();
+            self.output.set_terminal(terminal.map_err(failed)?)?;
+            Ok(process)
+        });
+        let process = match ran {
             Ok(process) => process,
             Err(failure) => {
                 self.output.discard();
@@ -329,7 +401,10 @@ impl Supervisor {
         };
         self.life.run(process);
         self.record(Durability::Boot, EventKind::Started);
-        self.running = Some(Running::new(process, pidfd, true));
+        self.running = Some(Running {
+            input,
+            ..Running::new(process, pidfd, true)
+        });
         Ok(())
     }
 
@@ -347,6 +422,7 @@ impl Supervisor {
     /// The process has ended: first the record, then everybody else.
     fn end(&mut self, exit_code: Option<i32>) {
         self.output.drain();
+        let _ = self.output.set_terminal(None);
         let running = self.running.take();
         let asked_for = running
             .as_ref()
@@ -398,6 +474,7 @@ impl Running {
             process,
             is_child,
             since: Instant::now(),
+            input: None,
             stop: None,
             sent: Vec::new(),
         }
@@ -408,11 +485,7 @@ impl Running {
         if !self.is_child {
             return None;
         }
-        let pid = Pid::from_raw(i32::try_from(self.process.pid).ok()?)?;
-        let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
-        status
-            .exit_status()
-            .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+        crate::process::reap(self.process.pid)
     }
 
     /// Whether somebody wanted this end, so that the restart policy does not apply.

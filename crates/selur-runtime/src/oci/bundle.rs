@@ -68,9 +68,9 @@ pub(super) fn template(config: &Config, root: &Root, home: &Home) -> String {
         "ociVersion": "1.0.2",
         "process": {
             placeholder_key(): placeholder_value(),
-            "terminal": false,
+            "terminal": config.spec.terminal,
             "args": config.arguments,
-            "env": config.environment,
+            "env": environment(config),
             "cwd": config.working_directory,
             "capabilities": {
                 "bounding": capabilities,
@@ -92,6 +92,14 @@ pub(super) fn template(config: &Config, root: &Root, home: &Home) -> String {
         },
     })
     .to_string()
+}
+
+/// The variables of the process; a terminal needs one more.
+fn environment(config: &Config) -> Vec<&str> {
+    let own = config.environment.iter().map(String::as_str);
+    let has_term = config.environment.iter().any(|entry| entry.starts_with("TERM="));
+    own.chain((config.spec.terminal && !has_term).then_some("TERM=xterm"))
+        .collect()
 }
 
 fn placeholder_key() -> &'static str {

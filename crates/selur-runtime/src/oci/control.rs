@@ -2,11 +2,11 @@
 
 use super::{Site, failure};
 use crate::RuntimeError;
-use selur_protocol::ContainerId;
-use selur_shim::{Command, ControlRequest, ControlResponse, Home, PROTOCOL_VERSION};
+use selur_protocol::{ContainerId, Status};
+use selur_shim::{Command, ControlRequest, ControlResponse, FailureKind, Home, passing};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 /// A shim does everything but a stop well within this time, runc's included.
 const ANSWER_LIMIT: Duration = Duration::from_secs(40);
 /// A longer answer is none, in bytes.
-const MAX_RESPONSE_BYTES: u64 = 64 << 10;
+const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
 /// What came of a request.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Site {
         let mut response = Vec::new();
         let read = stream
             .set_read_timeout(Some(ANSWER_LIMIT))
-            .and_then(|()| stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut response));
+            .and_then(|()| stream.take(MAX_RESPONSE_BYTES as u64).read_to_end(&mut response));
         match read {
             Err(error) if is_timeout(&error) => Err(failure::internal(
                 "the container's shim does not answer: delete the container with force",
@@ -43,12 +43,34 @@ impl Site {
         }
     }
 
+    /// Asks a container's shim for the input of its first process: the writing end of its standard input, or the master
+    /// of its terminal. Nothing if no shim listens. Blocks.
+    pub(super) fn input(&self, id: ContainerId) -> Result<Option<OwnedFd>, RuntimeError> {
+        let Some(stream) = self.send(id, Command::Input)? else {
+            return Ok(None);
+        };
+        let received = stream
+            .set_read_timeout(Some(ANSWER_LIMIT))
+            .and_then(|()| passing::receive_line(&stream, MAX_RESPONSE_BYTES));
+        let Ok((response, descriptors)) = received else {
+            return Ok(None);
+        };
+        if response.is_empty() {
+            return Ok(None);
+        }
+        match parsed(&response)?.result {
+            Ok(()) => Ok(descriptors.into_iter().next()),
+            Err(failure) if failure.kind == FailureKind::BadRequest => Err(RuntimeError::new(
+                Status::Unsupported,
+                "the container was started by an older selur, which cannot hand out its input: start it anew",
+            )),
+            Err(failure) => Err(failure::shim(failure)),
+        }
+    }
+
     /// Sends a request whose answer may take long; nothing if no shim listens. Blocks, but not for the answer.
     pub(super) fn send(&self, id: ContainerId, command: Command) -> Result<Option<UnixStream>, RuntimeError> {
-        let request = ControlRequest {
-            version: PROTOCOL_VERSION,
-            command,
-        };
+        let request = ControlRequest::new(command);
         let connected = File::open(self.root.home(id).path()).and_then(|directory| {
             // By the descriptor, for a socket's path has at most 107 bytes.
             UnixStream::connect(format!(
@@ -87,7 +109,10 @@ pub(super) async fn answer(stream: UnixStream) -> Result<Answer, RuntimeError> {
     let stream = tokio::net::UnixStream::from_std(stream).map_err(failed)?;
     let mut response = Vec::new();
     // A connection that breaks has no answer.
-    let _ = stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut response).await;
+    let _ = stream
+        .take(MAX_RESPONSE_BYTES as u64)
+        .read_to_end(&mut response)
+        .await;
     parse(&response)
 }
 
@@ -95,9 +120,15 @@ fn parse(response: &[u8]) -> Result<Answer, RuntimeError> {
     if response.is_empty() {
         return Ok(Answer::NoShim);
     }
-    let response: ControlResponse = serde_json::from_slice(response)
-        .map_err(|error| failure::internal(format!("the container's shim answers nonsense: {error}")))?;
-    response.result.map(|()| Answer::Done).map_err(failure::shim)
+    parsed(response)?
+        .result
+        .map(|()| Answer::Done)
+        .map_err(failure::shim)
+}
+
+fn parsed(response: &[u8]) -> Result<ControlResponse, RuntimeError> {
+    serde_json::from_slice(response)
+        .map_err(|error| failure::internal(format!("the container's shim answers nonsense: {error}")))
 }
 
 fn is_timeout(error: &io::Error) -> bool {

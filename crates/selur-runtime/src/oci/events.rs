@@ -6,10 +6,11 @@
 
 use super::watch::Watcher;
 use super::{Site, block, failure};
-use crate::{Event, EventItem, EventOptions, EventStream, RuntimeError};
+use crate::{Event, EventItem, EventKind, EventOptions, EventStream, RuntimeError};
 use futures_util::stream::{self, StreamExt};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
+use selur_protocol::ContainerId;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -63,6 +64,26 @@ pub(super) fn stream(
         }
     });
     Ok(items.boxed())
+}
+
+/// How a container ended last, as far as the newest events say: of one that was deleted nothing else does.
+pub(super) fn last_exit_code(site: &Site, id: ContainerId) -> Option<i32> {
+    let file = File::open(site.root.events()).ok()?;
+    let end = file.metadata().ok()?.len();
+    let mut place = Place {
+        file,
+        offset: end.saturating_sub(MAX_BEHIND_BYTES),
+        items: VecDeque::new(),
+        buffer: Vec::new(),
+    };
+    let subject = id.to_string();
+    let mut exit_code = None;
+    let looked = place.scan(end, usize::MAX, |event| {
+        if event.kind == EventKind::Ended && event.subject == subject {
+            exit_code = event.exit_code;
+        }
+    });
+    looked.ok().and(exit_code)
 }
 
 struct Reader {
@@ -202,7 +223,6 @@ fn read_failed(error: io::Error) -> RuntimeError {
 #[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
-    use crate::EventKind;
     use selur_shim::{Root, event_log};
 
     fn place(root: &Root) -> Place {

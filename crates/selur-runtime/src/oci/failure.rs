@@ -32,6 +32,7 @@ pub(super) fn shim(failure: Failure) -> RuntimeError {
         ),
         FailureKind::NoSuchUser => (Status::InvalidRequest, ""),
         FailureKind::WrongState | FailureKind::Busy => (Status::InvalidState, ""),
+        FailureKind::Unsupported => (Status::Unsupported, ""),
         FailureKind::DiskFull => (Status::ResourceExhausted, ""),
         FailureKind::BadRequest | FailureKind::Internal => (Status::InternalError, ""),
     };

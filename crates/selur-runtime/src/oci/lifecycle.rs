@@ -64,6 +64,8 @@ pub(super) fn start(
     let errand = Errand::Start {
         layers: config.layers,
         user: config.user,
+        stdin: config.spec.stdin,
+        terminal: config.spec.terminal,
         restart: match config.spec.restart {
             RestartPolicy::No => RestartRule::Never,
             RestartPolicy::OnFailure(most) => RestartRule::OnFailure { most },

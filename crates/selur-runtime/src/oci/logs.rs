@@ -1,20 +1,15 @@
 //! Reads a container's log files, and goes on as its shim writes them.
+//!
+//! Who follows looks at the life only when it has changed, and at the directory only when a file was added; what is left
+//! of a wake is one read of the newest file. A reader that is so slow that a file it has not read is removed is told so.
 
-use super::watch::{Following, Watcher};
-use super::{Site, block, failure};
-use crate::{LogEntry, LogOptions, LogStream, OutputStream, RuntimeError};
+use super::log_files::{Files, Wanted};
+use super::watch::{Changes, Following, Watcher};
+use super::{Site, block, events, failure};
+use crate::{LogEntry, LogOptions, LogStream, RuntimeError};
 use futures_util::stream::{self, StreamExt};
 use selur_protocol::{ContainerId, State};
-use selur_shim::log::{HEADER_BYTES, Header, MAX_RECORD_BYTES, file_numbers, file_path};
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
-
-/// So much is read at once, in bytes; more than the longest record.
-const CHUNK_BYTES: usize = 4 * MAX_RECORD_BYTES;
 
 pub(super) fn stream(
     site: &Arc<Site>,
@@ -25,26 +20,10 @@ pub(super) fn stream(
     if site.life(id)?.is_none() {
         return Err(failure::not_found(id));
     }
-    let directory = site.root.home(id).logs();
-    // Before the first look, so that nothing is missed between the two.
-    let following = match options.follow {
-        true => Some(watcher.follow(id, &directory).map_err(read_failed)?),
-        false => None,
-    };
-    let mut files = Files {
-        directory,
-        current: None,
-        entries: VecDeque::new(),
-    };
+    let mut follower = Follower::open(site, id, options.follow.then_some(watcher), Wanted::of(&options))?;
     if let Some(lines) = options.tail_lines {
-        files.skip_to_tail(lines).map_err(read_failed)?;
+        follower.files()?.skip_to_tail(lines)?;
     }
-    let follower = Follower {
-        site: site.clone(),
-        id,
-        following,
-        files: Some(files),
-    };
     let entries = stream::unfold(Some(follower), |follower| async {
         let mut follower = follower?;
         match follower.next().await {
@@ -57,169 +36,133 @@ pub(super) fn stream(
 }
 
 /// A reader and what wakes it.
-struct Follower {
+pub(super) struct Follower {
     site: Arc<Site>,
     id: ContainerId,
     following: Option<Following>,
     /// Away while it is read from elsewhere.
     files: Option<Files>,
-}
-
-/// A position in the run of log files.
-struct Files {
-    directory: PathBuf,
-    current: Option<Current>,
-    /// What was read and not given yet.
-    entries: VecDeque<LogEntry>,
-}
-
-struct Current {
-    number: u64,
-    file: File,
-    /// Where the next record begins.
-    offset: u64,
+    /// What had changed when the life and the directory were last looked at; none before the first time.
+    seen: Option<Changes>,
+    /// Whether nothing was left to be read then.
+    caught_up: bool,
+    /// Whether the container has ended for good: what is left in its files is all.
+    has_ended: bool,
+    /// How it ended when it was last seen.
+    exit_code: Option<i32>,
 }
 
 impl Follower {
-    async fn next(&mut self) -> Result<Option<LogEntry>, RuntimeError> {
+    /// At the beginning of the log. It goes on at its end if there is a watcher.
+    pub(super) fn open(
+        site: &Arc<Site>,
+        id: ContainerId,
+        watcher: Option<&Watcher>,
+        wanted: Wanted,
+    ) -> Result<Follower, RuntimeError> {
+        let directory = site.root.home(id).logs();
+        // Before the first look, so that nothing is missed between the two.
+        let following = watcher.map(|watcher| watcher.follow(id, &directory));
+        let following = following
+            .transpose()
+            .map_err(|error| failure::io("cannot follow the container's log", error))?;
+        Ok(Follower {
+            site: site.clone(),
+            id,
+            following,
+            files: Some(Files::new(directory, wanted)),
+            seen: None,
+            caught_up: false,
+            has_ended: false,
+            exit_code: None,
+        })
+    }
+
+    /// What it reads.
+    pub(super) fn files(&mut self) -> Result<&mut Files, RuntimeError> {
+        self.files
+            .as_mut()
+            .ok_or_else(|| failure::internal("the log's reader is gone"))
+    }
+
+    /// How the container ended, when there is nothing left.
+    pub(super) fn exit_code(&self) -> Option<i32> {
+        self.exit_code
+    }
+
+    /// The next entry; nothing at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<LogEntry>, RuntimeError> {
         loop {
-            if let Some(entry) = self.files.as_mut().and_then(|files| files.entries.pop_front()) {
+            if let Some(entry) = self.files()?.next_entry() {
                 return Ok(Some(entry));
             }
-            if let Some(following) = &mut self.following {
-                following.mark();
-            }
-            let Some(mut files) = self.files.take() else {
-                return Ok(None);
-            };
-            let id = self.id;
-            let follows = self.following.is_some();
-            let (files, has_ended) = block(&self.site, move |site| {
-                // Before it is read: what was written before the end was recorded is found then.
-                let life = if follows { site.life(id)? } else { None };
-                let has_ended = life.is_none_or(|life| life.state == State::Stopped);
-                files.read().map_err(read_failed)?;
-                Ok((files, has_ended))
-            })
-            .await?;
-            let found = !files.entries.is_empty();
-            self.files = Some(files);
-            if found {
+            let Some(following) = &mut self.following else {
+                self.read_all(false).await?;
+                if self.caught_up {
+                    return Ok(None);
+                }
                 continue;
+            };
+            let changes = following.changes();
+            let life_changed = self.seen.is_none_or(|seen| seen.lives != changes.lives);
+            let files_changed = self.seen.is_none_or(|seen| seen.files != changes.files);
+            if life_changed || files_changed || !self.caught_up {
+                self.read_all(life_changed).await?;
+                self.seen = Some(changes);
+                if !self.caught_up {
+                    continue;
+                }
+            } else if self.files()?.read_newest()? {
+                // What is not wanted is read over: the others have their turn.
+                if self.files()?.is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                continue;
+            }
+            if self.has_ended {
+                return Ok(None);
             }
             let Some(following) = &mut self.following else {
                 return Ok(None);
             };
-            if has_ended || !following.changed().await {
+            if !following.changed().await {
                 return Ok(None);
             }
         }
     }
-}
 
-impl Files {
-    /// Reads some records, if there are any.
-    fn read(&mut self) -> io::Result<()> {
-        while self.entries.is_empty() {
-            let Some(current) = &mut self.current else {
-                let Some(first) = file_numbers(&self.directory)?.first().copied() else {
-                    return Ok(());
-                };
-                self.open(first)?;
-                continue;
+    /// Reads from all files where it may block, after a look at the life: what was written before the end was recorded
+    /// is found then.
+    async fn read_all(&mut self, looks_at_life: bool) -> Result<(), RuntimeError> {
+        let Some(mut files) = self.files.take() else {
+            return Ok(());
+        };
+        let id = self.id;
+        let (files, life) = block(&self.site, move |site| {
+            let life = match looks_at_life {
+                true => Some(end_of(site, id)?),
+                false => None,
             };
-            // In this order: a file that is followed by another when it is read to its end is complete.
-            let next = file_numbers(&self.directory)?
-                .into_iter()
-                .find(|number| *number > current.number);
-            if current.read(&mut self.entries)? {
-                continue;
-            }
-            match next {
-                Some(next) => self.open(next)?,
-                None => return Ok(()),
-            }
+            files.read()?;
+            Ok((files, life))
+        })
+        .await?;
+        if let Some(end) = life {
+            self.has_ended = end.is_some();
+            self.exit_code = end.flatten().or(self.exit_code);
         }
-        Ok(())
-    }
-
-    fn open(&mut self, number: u64) -> io::Result<()> {
-        match File::open(file_path(&self.directory, number)) {
-            Ok(file) => {
-                self.current = Some(Current {
-                    number,
-                    file,
-                    offset: 0,
-                });
-                Ok(())
-            }
-            // Rotated away meanwhile: there are later ones.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Leaves only the last lines of what is there to be given.
-    fn skip_to_tail(&mut self, lines: usize) -> io::Result<()> {
-        let mut tail: VecDeque<LogEntry> = VecDeque::new();
-        let ends_line = |entry: &LogEntry| entry.bytes.ends_with(b"\n");
-        let mut ends = 0;
-        loop {
-            self.read()?;
-            if self.entries.is_empty() {
-                break;
-            }
-            for entry in self.entries.drain(..) {
-                ends += usize::from(ends_line(&entry));
-                tail.push_back(entry);
-            }
-            let open_line = usize::from(tail.back().is_some_and(|entry| !ends_line(entry)));
-            while ends + open_line > lines
-                && let Some(entry) = tail.pop_front()
-            {
-                ends -= usize::from(ends_line(&entry));
-                if ends == 0 && tail.is_empty() {
-                    break;
-                }
-            }
-        }
-        self.entries = tail;
+        self.caught_up = files.is_empty();
+        self.files = Some(files);
         Ok(())
     }
 }
 
-impl Current {
-    /// Reads whole records into `entries`. False if there are none yet.
-    fn read(&mut self, entries: &mut VecDeque<LogEntry>) -> io::Result<bool> {
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let bytes = self.file.read_at(&mut chunk, self.offset)?;
-        let mut rest = chunk.get(..bytes).unwrap_or_default();
-        let before = entries.len();
-        while let Some((header, after)) = rest.split_first_chunk::<HEADER_BYTES>() {
-            let Some(header) = Header::decode(header) else {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the log file is damaged",
-                ));
-            };
-            let Some((record, next)) = after.split_at_checked(header.bytes as usize) else {
-                break;
-            };
-            entries.push_back(LogEntry {
-                stream: match header.stream {
-                    1 => OutputStream::Stdout,
-                    _ => OutputStream::Stderr,
-                },
-                time_ns: header.time_ns,
-                bytes: record.to_vec(),
-            });
-            self.offset += (HEADER_BYTES + record.len()) as u64;
-            rest = next;
-        }
-        Ok(entries.len() > before)
-    }
-}
-
-fn read_failed(error: io::Error) -> RuntimeError {
-    failure::io("cannot read the container's log", error)
+/// How a container has ended for good, if it has.
+fn end_of(site: &Site, id: ContainerId) -> Result<Option<Option<i32>>, RuntimeError> {
+    Ok(match site.life(id)? {
+        Some(life) if life.state == State::Stopped => Some(life.exit_code),
+        Some(_) => None,
+        // It was deleted since: somebody may still remember.
+        None => Some(events::last_exit_code(site, id)),
+    })
 }

@@ -9,6 +9,7 @@
 //! **A program that cannot be run**, because it does not exist or may not be executed, makes `start` fail with
 //! `invalid_request`; the container is then `stopped` with exit code 127 or 126, as inspect and wait show.
 
+mod attach;
 mod bundle;
 mod config;
 mod control;
@@ -20,6 +21,7 @@ mod failure;
 mod hold;
 mod launch;
 mod lifecycle;
+mod log_files;
 mod logs;
 mod mounts;
 mod names;
@@ -34,8 +36,8 @@ mod watch;
 
 use crate::store::Store;
 use crate::{
-    Done, Effect, EventOptions, EventStream, ExecSpec, Images, Inspection, LogOptions, LogStream,
-    Observation, Operation, Runtime, RuntimeError, Session, Volumes,
+    AttachOptions, Done, Effect, EventOptions, EventStream, ExecSpec, Images, Inspection, LogOptions,
+    LogStream, Observation, Operation, Runtime, RuntimeError, Session, Volumes,
 };
 use config::Config;
 use futures_util::future::BoxFuture;
@@ -206,6 +208,16 @@ impl Runtime for Oci {
         abort: CancellationToken,
     ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
         Box::pin(exec::exec(&self.site, container, spec, abort))
+    }
+
+    fn attach(
+        &self,
+        container: ContainerId,
+        options: AttachOptions,
+    ) -> BoxFuture<'_, Result<Session, RuntimeError>> {
+        let watcher = self.watcher.clone();
+        let open = self.block(move |site| attach::open(site, &watcher, container, options));
+        Box::pin(async { Ok(open.await?.into_session()) })
     }
 
     fn events(&self, options: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {

@@ -107,24 +107,45 @@ impl Target {
     /// Writes what comes. It ends, and the session's input with it, when nothing takes any more. Whoever drops the
     /// session's input ends that of the process.
     pub(super) async fn feed(mut self, mut inputs: mpsc::Receiver<SessionInput>) {
-        while self.input.is_some() || self.terminal.is_some() {
-            match inputs.recv().await {
-                Some(SessionInput::Bytes(bytes)) => {
-                    if let Some(input) = &mut self.input
-                        && input.write_all(&bytes).await.is_err()
-                    {
-                        self.input = None;
-                    }
-                }
-                Some(SessionInput::End) if self.terminal.is_none() => self.input = None,
-                Some(SessionInput::End) => {}
-                Some(SessionInput::Resize(size)) => self.resize(size),
-                None => return,
+        while self.takes_anything()
+            && let Some(input) = inputs.recv().await
+        {
+            match input {
+                SessionInput::Bytes(bytes) => self.write(&bytes).await,
+                SessionInput::End => self.end(),
+                SessionInput::Resize(size) => self.resize(size),
             }
         }
     }
 
-    fn resize(&self, size: TerminalSize) {
+    /// Whether there is any point in sending anything.
+    pub(super) fn takes_anything(&self) -> bool {
+        self.input.is_some() || self.terminal.is_some()
+    }
+
+    /// Whether it takes bytes.
+    pub(super) fn takes_bytes(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// Writes bytes, if they are still taken.
+    pub(super) async fn write(&mut self, bytes: &[u8]) {
+        if let Some(input) = &mut self.input
+            && input.write_all(bytes).await.is_err()
+        {
+            self.input = None;
+        }
+    }
+
+    /// Ends the input; that of a terminal has no end.
+    pub(super) fn end(&mut self) {
+        if self.terminal.is_none() {
+            self.input = None;
+        }
+    }
+
+    /// Gives the terminal a size.
+    pub(super) fn resize(&self, size: TerminalSize) {
         if let Some(terminal) = &self.terminal {
             let size = Winsize {
                 ws_row: size.rows,

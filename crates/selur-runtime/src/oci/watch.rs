@@ -62,7 +62,19 @@ struct Followers {
 struct Followed {
     watch: i32,
     count: usize,
-    changes: watch::Sender<()>,
+    changes: watch::Sender<Changes>,
+    lives: watch::Sender<()>,
+}
+
+/// How often something of a container changed since it is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Its log's newest file.
+    written: u64,
+    /// Which files its log has.
+    pub(super) files: u64,
+    /// Its life.
+    pub(super) lives: u64,
 }
 
 /// Tells that a container's log or life changed, as long as it is kept.
@@ -70,7 +82,8 @@ struct Followed {
 pub(super) struct Following {
     hub: Arc<Hub>,
     id: ContainerId,
-    changes: watch::Receiver<()>,
+    changes: watch::Receiver<Changes>,
+    lives: watch::Receiver<()>,
 }
 
 /// What the thread works with.
@@ -179,13 +192,15 @@ impl Watcher {
                 followers.by_container.entry(id).or_insert(Followed {
                     watch,
                     count: 0,
-                    changes: watch::Sender::new(()),
+                    changes: watch::Sender::default(),
+                    lives: watch::Sender::default(),
                 })
             }
         };
         followed.count += 1;
         Ok(Following {
             changes: followed.changes.subscribe(),
+            lives: followed.lives.subscribe(),
             hub: self.hub.clone(),
             id,
         })
@@ -206,14 +221,19 @@ impl Drop for Watcher {
 }
 
 impl Following {
-    /// Forgets the changes until now.
-    pub(super) fn mark(&mut self) {
-        self.changes.mark_unchanged();
+    /// The changes until now.
+    pub(super) fn changes(&mut self) -> Changes {
+        *self.changes.borrow_and_update()
     }
 
-    /// Waits for a change since the last mark. False when the runtime is gone.
+    /// Waits for a change since the last look at them. False when the runtime is gone.
     pub(super) async fn changed(&mut self) -> bool {
         self.changes.changed().await.is_ok()
+    }
+
+    /// Waits for a change of the life. False when the runtime is gone.
+    pub(super) async fn life_changed(&mut self) -> bool {
+        self.lives.changed().await.is_ok()
     }
 }
 
@@ -269,7 +289,7 @@ impl Eye {
                 } else if event.wd() == self.events {
                     hub.wake_event_readers();
                 } else {
-                    hub.wake_follower(event.wd());
+                    hub.wake_follower(event.wd(), event.events().contains(ReadFlags::CREATE));
                 }
             }
         }
@@ -325,7 +345,7 @@ impl Eye {
         }
         let watches: Vec<i32> = lock(&self.hub.followers).by_watch.keys().copied().collect();
         for watch in watches {
-            self.hub.wake_follower(watch);
+            self.hub.wake_follower(watch, true);
         }
         self.hub.wake_event_readers();
     }
@@ -354,7 +374,8 @@ impl Hub {
             true
         });
         if let Some(followed) = lock(&self.followers).by_container.get(&id) {
-            followed.changes.send_replace(());
+            followed.lives.send_replace(());
+            followed.changes.send_modify(|changes| changes.lives += 1);
         }
     }
 
@@ -364,11 +385,14 @@ impl Hub {
         }
     }
 
-    fn wake_follower(&self, watch: i32) {
+    fn wake_follower(&self, watch: i32, is_new_file: bool) {
         let followers = lock(&self.followers);
         let id = followers.by_watch.get(&watch);
         if let Some(followed) = id.and_then(|id| followers.by_container.get(id)) {
-            followed.changes.send_replace(());
+            followed.changes.send_modify(|changes| match is_new_file {
+                true => changes.files += 1,
+                false => changes.written += 1,
+            });
         }
     }
 }

@@ -17,6 +17,10 @@ use EventKind::{Created, Deleted, Ended, Paused, Restarting, Resumed, Started};
 async fn next(events: &mut EventStream) -> Event {
     let item = tokio::time::timeout(DEADLINE, events.next()).await;
     match item.expect("an event in time") {
+        // The image of the world was loaded before.
+        Some(Ok(EventItem::Event(event))) if event.kind == EventKind::ImageLoaded => {
+            Box::pin(next(events)).await
+        }
         Some(Ok(EventItem::Event(event))) => event,
         other => panic!("{other:?}"),
     }

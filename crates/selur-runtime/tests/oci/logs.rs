@@ -82,3 +82,80 @@ async fn a_follower_sees_everything_across_files_until_the_end() {
     let files = selur_shim::log::file_numbers(&world.root().home(id).logs()).unwrap();
     assert_eq!(files, [1, 2]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moment_and_stream_are_chosen_on_request() {
+    let world = World::new().await;
+    let id = world.run("echo early; sleep 0.05; echo late; echo bad >&2").await;
+    world.ended(id).await;
+    let all = world.entries(id, LogOptions::default()).await;
+    let late = all.iter().find(|entry| entry.bytes == b"late\n").unwrap();
+    let since = LogOptions {
+        since_ns: Some(late.time_ns),
+        stderr: false,
+        ..LogOptions::default()
+    };
+    assert_eq!(world.entries(id, since).await, std::slice::from_ref(late));
+    let none = LogOptions {
+        stdout: false,
+        stderr: false,
+        follow: true,
+        ..LogOptions::default()
+    };
+    assert_eq!(world.entries(id, none).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_the_rotation_overtakes_is_told() {
+    let world = World::new().await;
+    let id = world
+        .create(shell(
+            "yes | head -c 200; echo ready; sleep 0.01; yes | head -c 15000000; exit 0",
+        ))
+        .await;
+    let follow = LogOptions {
+        follow: true,
+        ..LogOptions::default()
+    };
+    let mut stream = world.oci.logs(id, follow).await.unwrap();
+    world.perform(id, Operation::Start).await.unwrap();
+    assert!(stream.next().await.unwrap().is_ok());
+    // Lines of two bytes take fifteen each in the files, whose first ones are gone by now.
+    world.ended(id).await;
+    let mut error = None;
+    while let Some(entry) = stream.next().await {
+        error = entry.err();
+    }
+    assert_eq!(error.unwrap().status(), selur_protocol::Status::ResourceExhausted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_containers_that_write_at_once_lose_and_reorder_nothing() {
+    const LINES: usize = 2_000;
+    let world = World::new().await;
+    let script = format!("i=0; while [ $i -lt {LINES} ]; do echo $i; echo $i >&2; i=$((i+1)); done");
+    let one = async || {
+        let id = world.create(shell(&script)).await;
+        let follow = LogOptions {
+            follow: true,
+            ..LogOptions::default()
+        };
+        let mut stream = world.oci.logs(id, follow).await.unwrap();
+        world.perform(id, Operation::Start).await.unwrap();
+        let mut next = [0; 2];
+        let mut last_ns = 0;
+        while let Some(entry) = stream.next().await {
+            let entry = entry.unwrap();
+            let next = &mut next[usize::from(entry.stream == OutputStream::Stderr)];
+            assert_eq!(entry.bytes, format!("{next}\n").into_bytes());
+            *next += 1;
+            assert!(last_ns <= entry.time_ns);
+            last_ns = entry.time_ns;
+        }
+        assert_eq!(next, [LINES; 2]);
+    };
+    let all = futures_util::future::join_all((0..20).map(|_| one()));
+    tokio::time::timeout(DEADLINE * 3, all)
+        .await
+        .expect("the logs end");
+}
