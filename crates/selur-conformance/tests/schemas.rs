@@ -1,5 +1,7 @@
 //! The committed JSON Schemas are what the types say, and are strict.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 use selur_conformance::schemas;
 use selur_runtime::{
     Capabilities, ContainerSpec, Inspection, Mount, Resources, RestartPolicy, Volume, VolumeOptions,

@@ -1,5 +1,7 @@
 //! Which specifications are taken, which are refused, and in which words.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 use selur_protocol::Status;
 use selur_runtime::{ContainerSpec, ExecSpec};
 
