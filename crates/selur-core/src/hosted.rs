@@ -7,7 +7,7 @@ use crate::effect::Outcome;
 use crate::opened::OpenStream;
 use crate::progress::Transfer;
 use crate::{Error, Status};
-use selur_protocol::{Command, ContainerId, Frame};
+use selur_protocol::{Command, ContainerId, Frame, Request, Subject};
 use selur_runtime::{ExecSpec, Images, PruneOptions, Runtime, RuntimeError, VolumeOptions, Volumes};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Hosted {
     command: Command,
     container: ContainerId,
-    /// What the command is about: an image, a volume, a path; a container's command does not need it.
+    /// What the command is about: an image, a volume, a path; nothing where it is a container or everything.
     subject: String,
+    /// The other name that an image is to have.
+    name: String,
     options: String,
 }
 
@@ -53,16 +55,22 @@ impl Hosted {
         let frame = Frame::parse(frame)
             .ok()
             .filter(|frame| frame.command() == command)?;
-        let text = std::str::from_utf8(frame.payload()).ok()?;
-        let (subject, options) = match command {
-            Command::Events | Command::PruneImages => ("", text),
-            _ => text.split_once('\0').unwrap_or((text, "")),
+        let Ok(Request::Hosted(request)) = Request::parse(&frame) else {
+            return None;
+        };
+        let (subject, name) = match request.subject {
+            Subject::All | Subject::Container(_) => (String::new(), String::new()),
+            Subject::Image(image) => (image.to_string(), String::new()),
+            Subject::Tag { image, name } => (image.to_string(), name.to_string()),
+            Subject::Path(path) => (path.to_owned(), String::new()),
+            Subject::Volume(name) => (name.as_str().to_owned(), String::new()),
         };
         Some(Hosted {
             command,
             container,
-            subject: subject.to_owned(),
-            options: options.to_owned(),
+            subject,
+            name,
+            options: request.options.unwrap_or_default().to_owned(),
         })
     }
 
@@ -134,7 +142,7 @@ impl Hosted {
                 )
             }
             Command::TagImage => {
-                images(runtime)?.tag(subject, &self.options).await?;
+                images(runtime)?.tag(subject, &self.name).await?;
                 Ok(Done::Nothing)
             }
             Command::PruneImages => {
