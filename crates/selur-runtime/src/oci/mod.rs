@@ -11,6 +11,7 @@
 
 mod attach;
 mod bundle;
+mod cgroup;
 mod config;
 mod control;
 mod create;
@@ -31,13 +32,15 @@ mod remove;
 mod resources;
 mod seccomp;
 mod session;
+mod stats;
 mod volumes;
 mod watch;
 
 use crate::store::Store;
 use crate::{
-    AttachOptions, Done, Effect, EventOptions, EventStream, ExecSpec, Images, Inspection, LogOptions,
-    LogStream, Observation, Operation, Runtime, RuntimeError, Session, Volumes,
+    AttachOptions, ContainerProcess, Done, Effect, EventOptions, EventStream, ExecSpec, Images, Inspection,
+    LogOptions, LogStream, Observation, Operation, Runtime, RuntimeError, Session, StatsOptions, StatsStream,
+    Volumes,
 };
 use config::Config;
 use futures_util::future::BoxFuture;
@@ -218,6 +221,18 @@ impl Runtime for Oci {
         let watcher = self.watcher.clone();
         let open = self.block(move |site| attach::open(site, &watcher, container, options));
         Box::pin(async { Ok(open.await?.into_session()) })
+    }
+
+    fn stats(
+        &self,
+        container: ContainerId,
+        options: StatsOptions,
+    ) -> BoxFuture<'_, Result<StatsStream, RuntimeError>> {
+        Box::pin(self.block(move |site| stats::stream(site, container, options)))
+    }
+
+    fn top(&self, container: ContainerId) -> BoxFuture<'_, Result<Vec<ContainerProcess>, RuntimeError>> {
+        Box::pin(self.block(move |site| stats::top(site, container)))
     }
 
     fn events(&self, options: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {

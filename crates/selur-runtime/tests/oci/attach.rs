@@ -146,7 +146,7 @@ async fn a_terminal_is_typed_at_and_resized() {
     world.start(id).await;
     until(&mut session.output, "# ").await;
     type_in(&session, "stty size; tty; echo $TERM >&2\n").await;
-    let answer = until(&mut session.output, "xterm\r\n").await;
+    let answer = until(&mut session.output, "xterm\r\n/ # ").await;
     assert!(answer.contains("33 101\r\n/dev/"), "{answer:?}");
     let size = TerminalSize {
         rows: 24,
@@ -154,11 +154,11 @@ async fn a_terminal_is_typed_at_and_resized() {
     };
     session.input.send(SessionInput::Resize(size)).await.unwrap();
     type_in(&session, "stty size\n").await;
-    until(&mut session.output, "24 80\r\n").await;
+    until(&mut session.output, "24 80\r\n/ # ").await;
     type_in(&session, "echo sleeping; sleep 1000\n").await;
     until(&mut session.output, "sleeping\r\n").await;
     type_in(&session, "\u{3}").await;
-    until(&mut session.output, "^C").await;
+    until(&mut session.output, "# ").await;
     type_in(&session, "exit 9\n").await;
     assert_eq!(finish(session).await.exit_code, Some(9));
     let log = world.log(id, OutputStream::Stdout).await;

@@ -14,5 +14,6 @@ mod recovery;
 mod restarts;
 mod sessions;
 mod spec;
+mod stats;
 mod support;
 mod volumes;
