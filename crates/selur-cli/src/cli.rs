@@ -2,10 +2,12 @@
 
 mod create;
 mod images;
+mod streams;
 mod volume;
 
 pub(crate) use create::{Create, Network, Pull, Run};
 pub(crate) use images::{Image, Images, Load, Prune, Rmi, Tag};
+pub(crate) use streams::{Attach, Events, Exec, Logs, Start, Stats, Top};
 pub(crate) use volume::{Volume, VolumeCreate, VolumeLs, Volumes};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -19,7 +21,7 @@ Exit codes:
   2        the arguments are wrong
   141      whoever read the output went away
 
-`selur run` ends as the container's process did, or with
+`selur run`, `exec`, `attach` and `start -a` end as the process did, or with
   125      selur itself failed, or its arguments are wrong
   126      the command was found and cannot be executed
   127      the command was not found
@@ -31,12 +33,17 @@ Environment:
   SELUR_MAX_LAYER_BYTES  the most that one layer may have unpacked, such as 4G [default: 128G]
   NO_COLOR     no colours";
 
+const DETACHING: &str = "\
+In a terminal of the container's (-it), Ctrl-P Ctrl-Q leaves the container running and ends this command with 0. \
+Elsewhere signals are passed on to the container: Ctrl-C three times kills it.";
+
 const FORMAT_HELP: &str = "\
 How to print: for people, or for programs
 
-With `json`, standard output carries one JSON document (ps, images, prune, inspect, info, version, demo, create, run -d) \
-or one JSON document a line (start, stop, kill, pause, resume, wait, rm, rmi, tag: one for each argument that succeeded; \
-logs, run, pull, push, load: one for each event), and standard error one document \
+With `json`, standard output carries one JSON document (ps, top, images, prune, inspect, info, version, demo, create, \
+run -d) or one JSON document a line (start, stop, kill, pause, resume, wait, rm, rmi, tag: one for each argument that \
+succeeded; logs, run, exec, attach, pull, push, load, events: one for each event; stats: one for each sample), and \
+standard error one document \
 {\"error\":{\"status\",\"message\",\"advice\"}} for each failure.";
 
 /// Containers without a daemon, driven through one sealed WebAssembly kernel.
@@ -103,11 +110,17 @@ pub(crate) enum Command {
     /// Show on this machine that it works: a real container, driven, lost, recovered and removed
     Demo(Demo),
     /// Make a container and start it; show its output and end as it does
+    #[command(after_help = DETACHING)]
     Run(Run),
     /// Make a container without starting it
     Create(Create),
+    /// Run a further program in a running container
+    Exec(Exec),
+    /// Connect to a container's process: its output from now on, and its input
+    #[command(after_help = DETACHING)]
+    Attach(Attach),
     /// Start containers
-    Start(Containers),
+    Start(Start),
     /// End containers' processes: the stop signal, then SIGKILL
     Stop(Stop),
     /// Send containers a signal
@@ -126,6 +139,12 @@ pub(crate) enum Command {
     Ps(Ps),
     /// Print what a container wrote
     Logs(Logs),
+    /// Show what containers use: processors, memory, processes, devices, network
+    Stats(Stats),
+    /// List the processes of a container
+    Top(Top),
+    /// Print what happens to containers, images and volumes
+    Events(Events),
     /// Fetch an image from its registry
     Pull(Image),
     /// List the images of the store
@@ -212,19 +231,6 @@ pub(crate) struct Ps {
     /// Only the ids
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Logs {
-    /// Go on as the container writes, until it has ended
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// Only the last so many lines
-    #[arg(short = 'n', long, value_name = "LINES")]
-    pub(crate) tail: Option<usize>,
-    /// The container
-    #[arg(value_name = "CONTAINER")]
-    pub(crate) container: String,
 }
 
 /// Reads `30s`, `500ms`, `2m`, `1h`; a bare number is seconds.

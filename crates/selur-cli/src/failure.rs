@@ -121,6 +121,14 @@ impl Failure {
     }
 }
 
+/// The failure of a command whose exit code is a process's: selur's own failures end it with 125.
+pub(crate) fn as_run(failure: Failure) -> Failure {
+    match failure.exit_code() {
+        FAILED => failure.with_exit_code(RUN_FAILED),
+        _ => failure,
+    }
+}
+
 /// Writing to standard output failed: quiet if its reader went away.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {

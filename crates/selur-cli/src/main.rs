@@ -7,11 +7,16 @@ mod age;
 mod cli;
 mod commands;
 mod demo;
+mod detach;
 mod failure;
 mod machine;
 mod output;
 mod progress;
 mod session;
+mod session_io;
+mod signals;
+mod stdio;
+mod terminal;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -49,7 +54,9 @@ fn perform(cli: &Cli) -> Result<u8, Failure> {
         Command::DemoWorker => demo::worker(global),
         Command::Run(run) => commands::run::run(run, global),
         Command::Create(create) => commands::create::create(create, global),
-        Command::Start(containers) => commands::containers::start(containers, global),
+        Command::Exec(exec) => commands::exec::exec(exec, global),
+        Command::Attach(attach) => commands::attach::attach(attach, global),
+        Command::Start(start) => commands::start::start(start, global),
         Command::Stop(stop) => commands::containers::stop(stop, global),
         Command::Kill(kill) => commands::containers::kill(kill, global),
         Command::Pause(containers) => commands::containers::pause(containers, global),
@@ -59,6 +66,9 @@ fn perform(cli: &Cli) -> Result<u8, Failure> {
         Command::Rm(rm) => commands::containers::rm(rm, global),
         Command::Ps(ps) => commands::ps::ps(ps, global),
         Command::Logs(logs) => commands::logs::logs(logs, global),
+        Command::Stats(stats) => commands::stats::stats(stats, global),
+        Command::Top(top) => commands::top::top(top, global),
+        Command::Events(events) => commands::events::events(events, global),
         Command::Pull(image) => commands::images::pull(image, global),
         Command::Images(images) => commands::images::images(images, global),
         Command::Rmi(rmi) => commands::images::rmi(rmi, global),
@@ -80,19 +90,20 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ if is_run(arguments) => ExitCode::from(RUN_FAILED),
+        _ if runs_a_program(arguments) => ExitCode::from(RUN_FAILED),
         _ => ExitCode::from(2),
     }
 }
 
-/// Whether refused arguments were meant for `run`: the first that is neither a global option nor the value of one.
-fn is_run(arguments: &[OsString]) -> bool {
+/// Whether refused arguments were meant for a command whose exit code is a process's: the first that is neither a global
+/// option nor the value of one tells.
+fn runs_a_program(arguments: &[OsString]) -> bool {
     let mut rest = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
     while let Some(argument) = rest.next() {
         match argument {
             "--root" | "--runtime" | "--format" | "--timeout" => drop(rest.next()),
             _ if argument.starts_with('-') => {}
-            _ => return argument == "run",
+            _ => return matches!(argument, "run" | "exec"),
         }
     }
     false

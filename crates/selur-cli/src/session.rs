@@ -60,6 +60,11 @@ impl Session {
         &self.bridge
     }
 
+    /// How results are printed.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
     /// Whether results are for programs.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json

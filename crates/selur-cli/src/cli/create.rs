@@ -92,10 +92,10 @@ pub(crate) struct Create {
     /// Not built yet: use --network host
     #[arg(short, long, value_name = "PORTS")]
     pub(crate) publish: Vec<String>,
-    /// Give the process a standard input that can be attached to; `run` does not yet
+    /// Give the process a standard input, and pass this one on
     #[arg(short, long)]
     pub(crate) interactive: bool,
-    /// Give the process a terminal; `run` does not yet
+    /// Give the process a terminal, which is this one
     #[arg(short, long)]
     pub(crate) tty: bool,
     /// The image, then a command instead of the image's own

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// The bridge cannot be opened, or the output is closed; likewise below.
-pub(crate) fn start(containers: &Containers, global: &Global) -> Result<u8, Failure> {
+pub(super) fn start(containers: &Containers, global: &Global) -> Result<u8, Failure> {
     each(containers, global, "started", |bridge, container| {
         Ok(bridge.start_container(container)?)
     })

@@ -203,7 +203,7 @@ fn refuse_what_is_not_built(create: &Create) -> Result<(), Failure> {
 }
 
 /// `KEY=VALUE` as it is; `KEY` with the value that it has here, or nothing.
-fn variable(entry: &str) -> Option<String> {
+pub(crate) fn variable(entry: &str) -> Option<String> {
     if entry.contains('=') {
         return Some(entry.to_owned());
     }

@@ -43,7 +43,7 @@ pub(crate) fn ps(ps: &Ps, global: &Global) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn containers(session: &Session, all: bool) -> Result<Vec<Inspection>, Failure> {
+pub(super) fn containers(session: &Session, all: bool) -> Result<Vec<Inspection>, Failure> {
     let mut containers = Vec::new();
     for id in session.bridge().list_containers()? {
         match session.bridge().inspect_container(&id.to_string()) {
@@ -67,6 +67,6 @@ fn state(container: &Inspection) -> String {
     }
 }
 
-fn short(id: &str) -> String {
+pub(super) fn short(id: &str) -> String {
     id.chars().take(SHORT_ID_DIGITS).collect()
 }

@@ -3,10 +3,12 @@
 use crate::process::{Running, command, selur};
 use std::process::Stdio;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 26] = [
     "demo",
     "run",
     "create",
+    "exec",
+    "attach",
     "start",
     "stop",
     "kill",
@@ -17,6 +19,9 @@ const COMMANDS: [&str; 21] = [
     "rm",
     "ps",
     "logs",
+    "stats",
+    "top",
+    "events",
     "pull",
     "images",
     "rmi",
@@ -91,14 +96,19 @@ fn every_command_has_a_manual_page() {
 
 #[test]
 fn wrong_arguments_end_with_2_and_those_of_run_with_125() {
-    let cases: [(&[&str], i32); 9] = [
+    let cases: [(&[&str], i32); 14] = [
         (&["ps", "--nonsense"], 2),
         (&["nonsense"], 2),
         (&["rm"], 2),
         (&["kill"], 2),
         (&["--timeout", "soon", "ps"], 2),
         (&["--runtime", "magic", "ps"], 2),
+        (&["logs", "--since", "yesterday", "web"], 2),
+        (&["logs", "--stdout", "--stderr", "web"], 2),
+        (&["attach"], 2),
         (&["run"], 125),
+        (&["exec", "box"], 125),
+        (&["--timeout", "1s", "exec", "--nonsense", "box", "true"], 125),
         (&["run", "--nonsense", "image"], 125),
         (&["--format", "json", "run", "--rm", "-d", "image"], 125),
     ];
@@ -120,12 +130,20 @@ fn what_is_not_built_is_refused_with_what_to_do_instead() {
         let create = [&["--runtime", "simulated", "create"], options, &["image"]].concat();
         assert!(selur(&create).failed(1).contains("--network host"));
     }
-    for options in ["-it", "-i", "-t"] {
-        let said = selur(&["--runtime", "simulated", "run", options, "image"]).failed(125);
-        assert!(
-            said.contains("not built yet") && said.contains("Leave them out"),
-            "{said}"
-        );
+}
+
+#[test]
+fn a_terminal_that_is_not_there_is_not_connected_to() {
+    for command in [
+        &["run", "-it", "image"][..],
+        &["run", "-t", "image"],
+        &["exec", "-t", "box", "true"],
+    ] {
+        let said = selur(&[&["--runtime", "simulated"], command].concat()).failed(125);
+        assert!(said.contains("Leave -t out"), "{said}");
+        let options = ["--runtime", "simulated", "--format", "json"];
+        let said = selur(&[&options, command].concat()).failed(125);
+        assert!(said.contains("--format json"), "{said}");
     }
 }
 

@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod arguments;
+mod attach;
 mod containers;
 mod demo;
+mod exec;
 mod images;
 mod process;
+mod pty;
 mod run;
 mod simulated;
 mod spec;
+mod streams;
+mod terminal;
 mod world;

@@ -125,20 +125,8 @@ impl Running {
     /// Waits for its end, and for that of its outputs.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ending {
-        let pidfd = pidfd_open(self.pid(), PidfdFlags::empty()).unwrap();
-        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        let limit = Timespec {
-            tv_sec: DEADLINE.as_secs() as i64,
-            tv_nsec: 0,
-        };
-        let ready = poll(&mut fds, Some(&limit)).unwrap();
-        assert!(
-            ready > 0,
-            "the command did not end: {} {}",
-            self.stdout.text(),
-            self.stderr.text()
-        );
-        let code = self.child.wait().unwrap().code();
+        let seen = || format!("{} {}", self.stdout.text(), self.stderr.text());
+        let code = await_end(&mut self.child, seen);
         Ending {
             code,
             stdout: self.stdout.end(),
@@ -153,6 +141,20 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits for the end of a process, and gives its exit code; what was seen of it is told if it does not end.
+#[track_caller]
+pub(crate) fn await_end(child: &mut Child, seen: impl Fn() -> String) -> Option<i32> {
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    let limit = Timespec {
+        tv_sec: DEADLINE.as_secs() as i64,
+        tv_nsec: 0,
+    };
+    let ready = poll(&mut fds, Some(&limit)).unwrap();
+    assert!(ready > 0, "the command did not end: {}", seen());
+    child.wait().unwrap().code()
 }
 
 struct Stream {

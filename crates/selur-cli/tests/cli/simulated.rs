@@ -76,7 +76,7 @@ fn an_interrupt_before_the_container_runs_ends_run_at_once() {
         running.signal(Signal::INT);
         let said = running.end().failed(130);
         assert!(
-            said.contains("interrupted before the container ran"),
+            said.contains("interrupted before the process ran"),
             "{step}: {said}"
         );
     }
