@@ -154,10 +154,10 @@ impl From<selur_core::Error> for Failure {
 }
 
 /// The words that advice begins with: messages are written `what is wrong: what to do`.
-const ADVISING: [&str; 39] = [
+const ADVISING: [&str; 40] = [
     "ask", "await", "begin", "build", "cancel", "check", "choose", "convert", "delete", "drain", "encode",
     "free", "give", "install", "leave", "load", "log", "make", "mount", "name", "pull", "push", "raise",
-    "release", "remove", "reserve", "resume", "run", "say", "see", "send", "squash", "start", "stop",
+    "read", "release", "remove", "reserve", "resume", "run", "say", "see", "send", "squash", "start", "stop",
     "submit", "try", "use", "wait", "write",
 ];
 

@@ -38,7 +38,8 @@ impl Bridge {
     ///
     /// # Errors
     /// - `invalid_request`: the program cannot be run, the user does not exist in the container, or the specification is
-    ///   refused.
+    ///   refused. The message ends with `(exit code 127)` where there is no such program, and with `(exit code 126)` where
+    ///   it cannot be executed.
     /// - `invalid_state`: the container does not run.
     pub fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Session, Error> {
         match self.open_stream(Command::Exec, &[container, &json(spec)?])? {

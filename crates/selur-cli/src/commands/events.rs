@@ -74,7 +74,8 @@ fn text(event: &Event) -> String {
     if let Some(name) = &event.name {
         add(name.clone());
     }
-    if let Some(generation) = event.generation {
+    // One that was never started has none.
+    if let Some(generation) = event.generation.filter(|generation| *generation > 0) {
         add(format!("generation {generation}"));
     }
     match (event.exit_code, event.kind) {

@@ -1,8 +1,9 @@
 //! `selur run` with real containers: output, exit codes, signals, what outlives whom.
 
-use crate::process::{Running, until};
+use crate::process::{Running, await_end, until};
 use crate::world::{IMAGE, World};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::Stdio;
 
 /// A program that says that it runs, and ends with 7 on SIGINT and 9 on SIGTERM.
 const PATIENT: &str =
@@ -269,4 +270,24 @@ fn events_of_a_run_are_json_lines_for_programs() {
     assert_eq!(of("stdout")["text"], "text\n");
     assert_eq!(of("stderr")["bytes"], serde_json::json!([255]));
     assert_eq!(events.last().unwrap()["exit_code"], 0);
+}
+
+#[test]
+fn interrupts_are_heard_though_nobody_reads_the_output() {
+    let world = World::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = world.command(&["run", "--name", "loud", IMAGE, "yes"]);
+    let mut child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    drop(command);
+    let waiting = || rustix::io::ioctl_fionread(&reader).unwrap();
+    until("the pipe is full", || waiting() >= 60_000);
+    let interrupt = || kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    // The first process of a container ignores them; the third kills it.
+    until("the container is killed", || {
+        interrupt();
+        world.inspect("loud")["state"] == "stopped"
+    });
+    assert_eq!(world.inspect("loud")["exit_code"], 137);
+    interrupt();
+    assert_eq!(await_end(&mut child, String::new), Some(130));
 }

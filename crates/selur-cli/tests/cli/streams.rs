@@ -1,6 +1,6 @@
-//! What is watched of real containers: logs and events.
+//! What is watched of real containers: logs, events, stats, top.
 
-use crate::process::Running;
+use crate::process::{Running, until};
 use crate::world::{IMAGE, World};
 use rustix::process::Signal;
 
@@ -81,4 +81,62 @@ fn events_tell_a_containers_life_whoever_asks_and_filters() {
         text.contains(&id[..12]) && !text.contains(id.trim_end()),
         "{text}"
     );
+}
+
+#[test]
+fn stats_and_top_show_what_a_container_does() {
+    let world = World::new();
+    let script = "while :; do :; done";
+    world
+        .selur(&["run", "-d", "--name", "busy", IMAGE, "sh", "-c", script])
+        .ok();
+    world
+        .selur(&["run", "-d", "--name", "idle", IMAGE, "sleep", "1000000"])
+        .ok();
+    let once = world
+        .selur(&["--format", "json", "stats", "--no-stream"])
+        .json_lines();
+    let of = |name: &str| once.iter().find(|line| line["name"] == *name).unwrap();
+    assert_eq!(once.len(), 2);
+    let percent = |name: &str| of(name)["cpu_percent"].as_f64().unwrap();
+    assert!(percent("busy") > 1.0 && percent("idle") < 1.0, "{once:?}");
+    assert!(of("idle")["memory_bytes"].as_u64().unwrap() > 0);
+    assert_eq!(of("idle")["pids"], 1);
+    let table = world.selur(&["stats", "--no-stream", "idle"]).ok();
+    assert!(table.lines().count() == 2 && table.contains("idle"), "{table}");
+
+    let processes = world.selur(&["--format", "json", "top", "busy"]).json();
+    assert_eq!(processes.as_array().unwrap().len(), 1);
+    assert_eq!(processes[0]["pid"], world.inspect("busy")["pid"]);
+    assert_eq!(processes[0]["command"], serde_json::json!(["sh", "-c", script]));
+    let table = world.selur(&["top", "busy"]).ok();
+    assert!(table.starts_with("PID") && table.contains(script), "{table}");
+}
+
+#[test]
+fn stats_go_on_take_up_what_starts_and_end_with_what_was_named() {
+    let world = World::new();
+    world
+        .selur(&["run", "-d", "--name", "one", IMAGE, "sleep", "1000000"])
+        .ok();
+    let all = Running::start(world.command(&["--format", "json", "stats"]));
+    let table = Running::start(world.command(&["stats"]));
+    let named = Running::start(world.command(&["--format", "json", "stats", "one"]));
+    all.await_stdout("\"one\"");
+    named.await_stdout("\"cpu_percent\":0");
+    table.await_stdout("one");
+    world
+        .selur(&["run", "-d", "--name", "two", IMAGE, "sleep", "1000000"])
+        .ok();
+    all.await_stdout("\"two\"");
+    table.await_stdout("two");
+    world.selur(&["kill", "one", "two"]).ok();
+    assert_eq!(named.end().code, Some(0));
+    all.signal(Signal::INT);
+    assert_eq!(all.end().code, None);
+    until("the table is empty", || {
+        world.selur(&["stats", "--no-stream"]).ok().lines().count() == 1
+    });
+    let said = world.selur(&["stats", "one", "nobody"]).failed(1);
+    assert_eq!(said.lines().count(), 4, "{said}");
 }

@@ -180,3 +180,18 @@ fn a_start_that_fails_leaves_the_terminal_as_it_was() {
     assert!(terminal.is_as_before());
     assert_eq!(world.count(), 0);
 }
+
+#[test]
+fn the_table_of_stats_renews_itself_in_its_place() {
+    let world = sleeping();
+    let mut terminal = Terminal::start(world.command(&["stats"]), 24, 80);
+    terminal.expect("CONTAINER");
+    terminal.expect("box");
+    // Up two lines, and everything below is cleared.
+    terminal.expect("\x1b[2A\r\x1b[J");
+    terminal.expect("CONTAINER");
+    terminal.expect("0.00%");
+    terminal.keys(CTRL_C);
+    assert_eq!(terminal.end(), None, "the interrupt ends it");
+    assert!(terminal.is_as_before());
+}

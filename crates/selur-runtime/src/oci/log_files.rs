@@ -111,7 +111,7 @@ impl Files {
             {
                 return Err(RuntimeError::new(
                     Status::ResourceExhausted,
-                    "the log's reader was too slow: what the container wrote meanwhile is no longer kept; read again, or faster",
+                    "the log's reader was too slow: what the container wrote meanwhile is no longer kept: read faster, or begin again",
                 ));
             }
             self.open(next)?;

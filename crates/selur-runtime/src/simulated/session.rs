@@ -69,7 +69,7 @@ pub(super) fn exec(
             }));
         }
         _ => {
-            let message = format!("exec: {program:?}: executable file not found in the simulated container");
+            let message = format!("the simulated container has no program {program:?} (exit code 127)");
             return Err(RuntimeError::new(Status::InvalidRequest, message));
         }
     }
