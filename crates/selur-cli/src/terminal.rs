@@ -88,3 +88,44 @@ fn restore() {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::termios::LocalModes;
+    use std::process::{Command, Stdio};
+
+    /// In the environment of the process that panics.
+    const PANICS: &str = "SELUR_TEST_PANICS";
+
+    /// In a terminal of its own: the modes before and after this very test, which is told to panic there.
+    const SCRIPT: &str = r#"was=$(stty -g)
+"$PROGRAM" --exact terminal::tests::a_panic_on_any_thread_leaves_the_terminal_as_it_was --nocapture &&
+    [ "$(stty -g)" = "$was" ] && exit 42"#;
+
+    #[test]
+    fn a_panic_on_any_thread_leaves_the_terminal_as_it_was() {
+        if std::env::var_os(PANICS).is_some() {
+            let raw = Raw::enter().unwrap();
+            let is_raw = || {
+                let modes = tcgetattr(std::io::stdin()).unwrap().local_modes;
+                !modes.contains(LocalModes::ICANON)
+            };
+            assert!(is_raw());
+            assert!(std::thread::spawn(|| panic!("on purpose")).join().is_err());
+            assert!(!is_raw());
+            std::mem::forget(raw);
+            return;
+        }
+        let output = Command::new("script")
+            .args(["-qec", SCRIPT, "/dev/null"])
+            .env("PROGRAM", std::env::current_exe().unwrap())
+            .env(PANICS, "1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(42), "{said}");
+        assert!(said.contains("on purpose"), "{said}");
+    }
+}
