@@ -65,3 +65,4 @@ impl Fixture for Real {
 }
 
 selur_conformance::runtime_suite!(Real);
+selur_conformance::stream_suite!(Real);

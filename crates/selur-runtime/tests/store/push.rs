@@ -351,6 +351,8 @@ async fn silent_registry_is_given_up_and_a_cancelled_push_ends() {
     let error = push(&store, &reference).await.unwrap_err();
     assert_eq!(error.status(), Status::NetworkError);
     assert!(error.chain().contains("fell silent"), "{}", error.chain());
+    // The first push got there: only the second is meant below.
+    reached.notified().await;
 
     let (store, _) = store_with(&image(), &reference, options(Limits::default())).await;
     let abort = CancellationToken::new();
