@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use futures_util::StreamExt;
+use selur_protocol::Signal;
 use selur_runtime::{LogOptions, Operation, OutputStream, Runtime};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +87,19 @@ async fn a_follower_sees_everything_across_files_until_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn moment_and_stream_are_chosen_on_request() {
     let world = World::new().await;
-    let id = world.run("echo early; sleep 0.05; echo late; echo bad >&2").await;
+    let script =
+        "trap 'echo late; echo bad >&2; exit 0' USR1; echo early; while :; do sleep 1000 & wait $!; done";
+    let id = world.create(shell(script)).await;
+    let follow = LogOptions {
+        follow: true,
+        ..LogOptions::default()
+    };
+    let mut stream = world.oci.logs(id, follow).await.unwrap();
+    world.perform(id, Operation::Start).await.unwrap();
+    // Read by the shim before the rest is written, so that it has another moment.
+    assert_eq!(stream.next().await.unwrap().unwrap().bytes, b"early\n");
+    let signal = Signal::parse("USR1").unwrap();
+    world.perform(id, Operation::Kill { signal }).await.unwrap();
     world.ended(id).await;
     let all = world.entries(id, LogOptions::default()).await;
     let late = all.iter().find(|entry| entry.bytes == b"late\n").unwrap();
