@@ -79,9 +79,11 @@ pub(super) fn last_exit_code(site: &Site, id: ContainerId) -> Option<i32> {
     let subject = id.to_string();
     let mut exit_code = None;
     let looked = place.scan(end, usize::MAX, |event| {
-        if event.kind == EventKind::Ended && event.subject == subject {
+        let is_it = event.kind == EventKind::Ended && event.subject == subject;
+        if is_it {
             exit_code = event.exit_code;
         }
+        is_it
     });
     looked.ok().and(exit_code)
 }
@@ -149,7 +151,10 @@ impl Place {
         };
         if !options.until_now && end.saturating_sub(self.offset.max(began)) > MAX_BEHIND_BYTES {
             let mut missed = 0;
-            self.scan(end - KEPT_BYTES, usize::MAX, |_| missed += 1)?;
+            self.scan(end - KEPT_BYTES, usize::MAX, |_| {
+                missed += 1;
+                true
+            })?;
             if missed > 0 {
                 self.items.push_back(EventItem::Lagged(missed));
                 return Ok(());
@@ -157,16 +162,18 @@ impl Place {
         }
         let mut items = std::mem::take(&mut self.items);
         let scanned = self.scan(end, 1, |event| {
-            if event.time_ns >= since {
+            let is_wanted = event.time_ns >= since;
+            if is_wanted {
                 items.push_back(EventItem::Event(event));
             }
+            is_wanted
         });
         self.items = items;
         scanned
     }
 
-    /// Reads whole lines until `end`, or until so many pieces of the file had an event.
-    fn scan(&mut self, end: u64, pieces: usize, mut found: impl FnMut(Event)) -> io::Result<()> {
+    /// Reads whole lines until `end`, or until so many pieces of the file had an event that is wanted, as `found` says.
+    fn scan(&mut self, end: u64, pieces: usize, mut found: impl FnMut(Event) -> bool) -> io::Result<()> {
         let mut pieces = pieces;
         while self.offset < end && pieces > 0 {
             self.buffer.resize(CHUNK_BYTES, 0);
@@ -195,8 +202,7 @@ impl Place {
             let lines = read.get(..last).unwrap_or_default();
             let mut had_any = false;
             for event in lines.split(|byte| *byte == b'\n').filter_map(Event::from_line) {
-                had_any = true;
-                found(event);
+                had_any |= found(event);
             }
             self.offset += last as u64 + 1;
             pieces -= usize::from(had_any);
@@ -284,6 +290,25 @@ mod tests {
         };
         write(&root, 10);
         assert_eq!(all(&mut place, options, began).len(), COUNT as usize);
+    }
+
+    #[test]
+    fn what_is_wanted_is_found_behind_any_number_of_older_events() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        write(&root, 2_000);
+        let since = Event::now(EventKind::Started, "").time_ns;
+        write(&root, 3);
+        let mut place = place(&root);
+        let began = place.file.metadata().unwrap().len();
+        for until_now in [true, false] {
+            place.offset = 0;
+            let options = EventOptions {
+                since_ns: Some(since),
+                until_now,
+            };
+            assert_eq!(all(&mut place, options, began).len(), 3);
+        }
     }
 
     #[test]
