@@ -43,7 +43,7 @@ impl Error {
     pub(crate) fn own_thread() -> Error {
         Error::new(
             Status::InvalidRequest,
-            "a bridge's own thread must not wait for the bridge: submit the request and await its ticket",
+            "a bridge's own thread must not wait for the bridge: submit the request and await its ticket, or poll the stream",
         )
     }
 

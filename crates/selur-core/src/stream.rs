@@ -1,6 +1,6 @@
 //! What flows beside the kernel, as the caller holds it: streams, or iterators that block until there is more.
 
-use crate::{Error, Status};
+use crate::{Error, Status, threads};
 use futures_util::Stream as AsyncStream;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -74,10 +74,14 @@ impl<T> AsyncStream for Stream<T> {
 
 impl<T> Stream<T> {
     /// Blocks until there is more. Nothing where the stream ends, and when the bridge is closed.
+    ///
+    /// On a bridge's own thread, where waiting could never end, it does not block: where nothing is there yet,
+    /// it gives `invalid_request`, and the stream goes on.
     pub fn wait_next(&mut self) -> Option<Result<T, Error>> {
-        block_on(std::future::poll_fn(|context| {
+        let next = block_on(std::future::poll_fn(|context| {
             Pin::new(&mut *self).poll_next(context)
-        }))
+        }));
+        next.unwrap_or_else(|| Some(Err(Error::own_thread())))
     }
 }
 
@@ -158,7 +162,8 @@ impl SessionWriter {
     /// Sends bytes. Blocks while the process does not read what was sent before.
     ///
     /// # Errors
-    /// `invalid_state`: the process has ended, closed its input, or was given none.
+    /// - `invalid_state`: the process has ended, closed its input, or was given none.
+    /// - `invalid_request`: the bridge is closed; or this is a bridge's own thread, and it would block.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
         bytes
             .chunks(MAX_PIECE_BYTES)
@@ -182,7 +187,7 @@ impl SessionWriter {
     }
 
     fn send(&self, input: SessionInput) -> Result<(), Error> {
-        block_on(async {
+        let sent = block_on(async {
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => Err(Error::closed()),
@@ -191,12 +196,14 @@ impl SessionWriter {
                     Error::new(Status::InvalidState, message)
                 }),
             }
-        })
+        });
+        sent.unwrap_or_else(|| Err(Error::own_thread()))
     }
 }
 
-/// Polls a future on this thread until it is ready. Unlike tokio's own it may be used within another runtime.
-fn block_on<F: Future>(future: F) -> F::Output {
+/// Polls a future on this thread until it is ready. Unlike tokio's own it may be used within another runtime. Nothing
+/// where it would wait on a bridge's own thread, which others wait for.
+fn block_on<F: Future>(future: F) -> Option<F::Output> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -208,7 +215,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
     let mut context = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
+            Poll::Ready(output) => return Some(output),
+            Poll::Pending if threads::is_own() => return None,
             Poll::Pending => thread::park(),
         }
     }

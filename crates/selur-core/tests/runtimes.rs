@@ -4,7 +4,9 @@ mod support;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use selur_core::{Bridge, Command, CreateOptions, Deletion, LogOptions, Runtime, Status};
+use selur_core::{
+    Bridge, Command, CreateOptions, Deletion, ExecSpec, LogOptions, Runtime, SessionItem, Signal, Status,
+};
 use selur_protocol::State;
 use selur_runtime::{Done, Effect, Observation, Operation, RuntimeError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -119,6 +121,32 @@ fn waiting_for_the_bridge_on_its_own_thread_is_refused() {
     assert_eq!(error.status(), Status::InvalidRequest);
     assert!(error.message().contains("own thread"), "{error}");
     assert_eq!(pinged.expect("a ping waits for nothing"), "hi");
+}
+
+#[test]
+fn waiting_for_a_stream_on_a_bridges_own_thread_is_refused() {
+    let other = support::simulated();
+    let container = other.create_container("nginx").expect("created").to_string();
+    other.start_container(&container).expect("started");
+    let spec = ExecSpec {
+        stdin: true,
+        ..ExecSpec::new(["sleep"])
+    };
+    let mut session = other.exec(&container, &spec).expect("exec");
+    let ((read, written, output), _ticket) = within_an_effect(move |_bridge| {
+        let read = session.output.wait_next();
+        let written = (0..100).try_for_each(|_| session.input.write(b"more than is held"));
+        (read, written, session.output)
+    });
+    let read = read.expect("it goes on").expect_err("it would never end");
+    let written = written.expect_err("it would never end");
+    for error in [read, written] {
+        assert_eq!(error.status(), Status::InvalidRequest);
+        assert!(error.message().contains("own thread"), "{error}");
+    }
+    other.kill_container(&container, Signal::KILL).expect("killed");
+    let end = output.into_iter().next().expect("it went on").expect("an end");
+    assert!(matches!(end, SessionItem::Ended { .. }), "{end:?}");
 }
 
 /// A runtime that others change: what its listing shows is set by the test.
