@@ -12,7 +12,7 @@ use crate::errand::Site;
 use crate::process::{has_ended, reap, session_of};
 use crate::runc::{ExecCall, Runc};
 use crate::{ExecEnd, Failure, FailureKind, Further, Home, Life, Process, Reply, passing, user};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::State;
 use serde_json::{Value, json};
@@ -26,6 +26,12 @@ use std::process::Stdio;
 
 /// How often what the process has left in its session is looked for: it may fork while it is killed.
 const KILLING_ROUNDS: u32 = 16;
+
+/// How long a container's first process that is ending may take until that is seen.
+const ENDING_LIMIT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// Runs the process to its end. What cannot be started is answered and has left nothing.
 pub(crate) fn run(
@@ -77,7 +83,7 @@ fn start(
     wanted: Further,
     descriptors: Vec<OwnedFd>,
 ) -> Result<(Process, OwnedFd, Option<OwnedFd>), Failure> {
-    let specification = specification(site, &wanted)?;
+    let (specification, first) = specification(site, &wanted)?;
     let mut descriptors = descriptors.into_iter();
     let mut next = |is_wanted: bool| -> Result<Stdio, Failure> {
         if !is_wanted {
@@ -107,7 +113,9 @@ fn start(
         console: console.as_ref().map(Console::path),
         streams,
     };
-    let process = Runc::new(runc, site.root.clone(), site.id).exec(call)?;
+    let process = Runc::new(runc, site.root.clone(), site.id)
+        .exec(call)
+        .map_err(|failure| blame(site, &first, failure))?;
     let pidfd = process.open().ok_or_else(|| {
         Failure::new(
             FailureKind::Internal,
@@ -124,9 +132,29 @@ fn start(
     Ok((process, pidfd, terminal))
 }
 
-/// What runc is told to run: the container's own process with what is wanted in its places.
-fn specification(site: &Site, wanted: &Further) -> Result<Value, Failure> {
-    let wrong_state = || Failure::new(FailureKind::WrongState, "the container does not run");
+/// What is wrong where runc says so in many ways: the container has ended meanwhile, or was paused.
+fn blame(site: &Site, first: &OwnedFd, failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Internal {
+        return failure;
+    }
+    // No process can join one that is ending, which it is seen to be when all others of the container have ended.
+    let mut fds = [PollFd::new(first, PollFlags::IN)];
+    let has_ended =
+        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&ENDING_LIMIT))).is_ok_and(|ready| ready > 0);
+    let life = Life::read(&site.root, site.id).ok().flatten();
+    if has_ended || life.is_none_or(|life| life.state != State::Running) {
+        return wrong_state();
+    }
+    failure
+}
+
+fn wrong_state() -> Failure {
+    Failure::new(FailureKind::WrongState, "the container does not run")
+}
+
+/// What runc is told to run: the container's own process with what is wanted in its places. And the container's first
+/// process.
+fn specification(site: &Site, wanted: &Further) -> Result<(Value, OwnedFd), Failure> {
     let life = Life::read(&site.root, site.id)
         .map_err(|error| Failure::while_doing("cannot read the container's life", error))?
         .filter(|life| life.state == State::Running);
@@ -158,7 +186,7 @@ fn specification(site: &Site, wanted: &Further) -> Result<Value, Failure> {
     } else if let Some(process) = process.as_object_mut() {
         process.remove("consoleSize");
     }
-    Ok(bundle.process)
+    Ok((bundle.process, pidfd))
 }
 
 /// What is read of a bundle: the rest is long.

@@ -305,6 +305,24 @@ async fn the_end_of_the_container_ends_its_execs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_exec_that_meets_the_end_of_the_container_is_refused_or_killed() {
+    let world = World::new().await;
+    for _ in 0..8 {
+        let id = world.run("sleep 1000").await;
+        let (session, stopped) = tokio::join!(
+            world.try_exec(id, script("sleep 1001")),
+            world.perform(id, stop(0))
+        );
+        stopped.unwrap();
+        match session {
+            Ok(session) => assert_eq!(finish(session).await.exit_code, Some(137)),
+            Err(error) => assert_eq!(error.status(), Status::InvalidState, "{error}"),
+        }
+        world.delete_stopped(id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_left_behind_with_the_output_open_holds_the_end_up_for_a_short_grace_only() {
     let world = World::new().await;
     let id = world.run("sleep 1000").await;
