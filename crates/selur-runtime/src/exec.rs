@@ -25,7 +25,10 @@ pub struct ExecSpec {
     /// Whether the process gets a terminal; standard error is then part of standard output.
     pub terminal: bool,
     /// The terminal's size at first.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::spec::object::optional"
+    )]
     pub size: Option<TerminalSize>,
     /// Whether the process gets a standard input; else it is empty.
     pub stdin: bool,

@@ -37,6 +37,30 @@ fn what_is_taken_is_written_as_it_was_read() {
 }
 
 #[test]
+fn an_array_is_no_object() {
+    let cases = [
+        ("[]", "an object"),
+        (r#"[["ls"]]"#, "an object"),
+        (r#"["always"]"#, "an object"),
+        (r#"{"resources": [6291456]}"#, "resources: "),
+        (r#"{"resources": []}"#, "resources: "),
+        (r#"{"capabilities": [["ALL"]]}"#, "capabilities: "),
+        (r#"{"mounts": [["bind", "/", "/host", false]]}"#, "mounts[0]: "),
+    ];
+    for (json, words) in cases {
+        let (status, message) = refusal(json);
+        assert_eq!(status, Status::InvalidRequest, "{json}: {message}");
+        assert!(message.contains(words), "{json}: {message}");
+    }
+    for json in [r#"[["ls"]]"#, r#"{"command": ["ls"], "size": [24, 80]}"#] {
+        let refused = ExecSpec::from_json(json).unwrap_err();
+        assert_eq!(refused.status(), Status::InvalidRequest, "{json}");
+        assert!(refused.to_string().contains("an object"), "{json}: {refused}");
+    }
+    assert!(ExecSpec::from_json(r#"{"command": ["ls"], "size": null}"#).is_ok());
+}
+
+#[test]
 fn an_unknown_field_is_named_with_its_path() {
     let cases = [
         (r#"{"colour": 1}"#, "unknown field `colour`"),

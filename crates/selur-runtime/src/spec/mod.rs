@@ -3,6 +3,7 @@
 mod capabilities;
 mod hosts;
 mod mounts;
+pub(crate) mod object;
 mod refusal;
 mod resources;
 mod restart;
@@ -70,15 +71,18 @@ pub struct ContainerSpec {
     /// Whether the process has a terminal; standard error is then part of standard output.
     pub terminal: bool,
     /// What else the container sees at paths of its own.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "object::list")]
     pub mounts: Vec<Mount>,
     /// What it may use of the machine.
-    #[serde(skip_serializing_if = "Resources::is_default")]
+    #[serde(skip_serializing_if = "Resources::is_default", deserialize_with = "object::one")]
     pub resources: Resources,
     /// Whether its root file system cannot be written to.
     pub read_only_root: bool,
     /// What its processes may do as root.
-    #[serde(skip_serializing_if = "Capabilities::is_default")]
+    #[serde(
+        skip_serializing_if = "Capabilities::is_default",
+        deserialize_with = "object::one"
+    )]
     pub capabilities: Capabilities,
     /// `name:address`: machines whose addresses it knows without asking.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,6 +1,7 @@
 //! Why a specification is refused, and the one way in which specifications are read from JSON.
 
 use super::RestartPolicy;
+use super::object::Object;
 use crate::RuntimeError;
 use selur_protocol::Status;
 use serde::Deserialize;
@@ -62,7 +63,7 @@ pub(crate) fn read<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, Spe
             format!("{path}: {words}")
         }
     });
-    let read = read.and_then(|value| source.end().map(|()| value).map_err(|error| error.to_string()));
+    let read = read.and_then(|Object(value)| source.end().map(|()| value).map_err(|error| error.to_string()));
     read.map_err(|words| {
         known_policy(json).unwrap_or_else(|| SpecError::invalid(format!("{what} is refused: {words}")))
     })
@@ -74,7 +75,7 @@ fn known_policy(json: &str) -> Option<SpecError> {
     struct Part {
         restart: String,
     }
-    let part: Part = serde_json::from_str(json).ok()?;
+    let Object::<Part>(part) = serde_json::from_str(json).ok()?;
     let refusal = RestartPolicy::try_from(part.restart).err()?;
     (refusal.status == Status::Unsupported).then_some(refusal)
 }
