@@ -83,6 +83,8 @@ fn first_use(root: &Root, home: &Home, volume: &FreshVolume) -> Result<(), Ended
         outcome?;
     }
     fs::remove_file(&mark)?;
+    // Before the container writes: after a power failure a volume that is fresh again would lose what is in it.
+    File::open(root.volume(&volume.name))?.sync_all()?;
     Ok(())
 }
 
