@@ -2,12 +2,11 @@
 //! see it.
 
 use crate::{Failure, Home};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use rustix::thread::UnshareFlags;
 use std::ffi::CString;
-use std::fs;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Enters a mount namespace of its own. What the host unmounts later is unmounted here, too, and nothing that is
@@ -38,44 +37,28 @@ pub(crate) fn mount_overlay(home: &Home, layers: &[PathBuf]) -> Result<(), Failu
             error,
         )
     };
-    // The path of the writable part may hold characters that the options give a meaning; a descriptor's does not.
-    let home_directory = fs::File::open(home.path()).map_err(failed)?;
-    let writable = format!("/proc/self/fd/{}", home_directory.as_raw_fd());
-    let empty = home.empty();
-    let (parent, lower) = match layers {
-        [] => (home.path().to_owned(), vec![Path::new(&empty)]),
-        layers => {
-            let parent = layers
-                .first()
-                .and_then(|layer| layer.parent())
-                .unwrap_or(Path::new("/"));
-            let relative = |layer: &'_ PathBuf| layer.strip_prefix(parent).is_ok();
-            if layers.iter().all(relative) {
-                let names = layers.iter().filter_map(|layer| layer.strip_prefix(parent).ok());
-                (parent.to_owned(), names.collect())
-            } else {
-                (PathBuf::from("/"), layers.iter().map(PathBuf::as_path).collect())
-            }
-        }
+    let open = |path: &Path| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| Failure::while_doing(format_args!("cannot open {}", path.display()), error))
     };
-    let mut options = b"lowerdir=".to_vec();
-    for (index, layer) in lower.iter().rev().enumerate() {
-        if index > 0 {
-            options.push(b':');
-        }
-        for byte in layer.as_os_str().as_bytes() {
-            if matches!(byte, b':' | b',' | b'\\') {
-                options.push(b'\\');
-            }
-            options.push(*byte);
-        }
-    }
-    options.extend_from_slice(
-        format!(",upperdir={writable}/upper,workdir={writable}/work,index=off").as_bytes(),
+    let empty = [home.empty()];
+    let lower = if layers.is_empty() { &empty[..] } else { layers };
+    let lower: Vec<OwnedFd> = lower
+        .iter()
+        .rev()
+        .map(|layer| open(layer))
+        .collect::<Result<_, _>>()?;
+    let writable = open(home.path())?;
+    // The kernel reads no more than a page of options, and gives some characters a meaning there: the numbers of open
+    // directories are short, and have none of them.
+    let numbers: Vec<String> = lower.iter().map(|layer| layer.as_raw_fd().to_string()).collect();
+    let (lower_numbers, writable_number) = (numbers.join(":"), writable.as_raw_fd());
+    let options = format!(
+        "lowerdir={lower_numbers},upperdir={writable_number}/upper,workdir={writable_number}/work,index=off"
     );
     let options = CString::new(options).map_err(|error| failed(error.into()))?;
-    // Short names keep many layers within the one page that older kernels read.
-    std::env::set_current_dir(&parent).map_err(failed)?;
+    std::env::set_current_dir("/proc/self/fd").map_err(failed)?;
     let mounted = mount(
         "overlay",
         home.rootfs(),
@@ -90,4 +73,44 @@ pub(crate) fn mount_overlay(home: &Home, layers: &[PathBuf]) -> Result<(), Failu
 /// Unmounts the overlay. Without this it would go with the last process in the namespace, later.
 pub(crate) fn unmount_overlay(home: &Home) {
     let _ = unmount(home.rootfs(), UnmountFlags::DETACH);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use super::*;
+    use crate::Root;
+    use std::fs;
+
+    #[test]
+    fn as_many_layers_as_an_image_may_have_are_mounted_in_their_order() {
+        let directory = tempfile::tempdir().unwrap();
+        // What options give a meaning.
+        let root = Root::new(directory.path().join("a,b:c\\d"));
+        let home = root.home(selur_protocol::ContainerId::from_bytes([1; 16]));
+        for path in [home.rootfs(), home.upper(), home.work(), home.empty()] {
+            fs::create_dir_all(path).unwrap();
+        }
+        let layers: Vec<PathBuf> = (0..127)
+            .map(|number| {
+                let layer = root.path().join(format!("layers/{number:032x}"));
+                fs::create_dir_all(&layer).unwrap();
+                fs::write(layer.join("top"), number.to_string()).unwrap();
+                fs::write(layer.join(number.to_string()), "").unwrap();
+                layer
+            })
+            .collect();
+        enter_namespace().unwrap();
+        for (layers, entries) in [(&layers[..], 128), (&[], 0)] {
+            mount_overlay(&home, layers).unwrap();
+            assert_eq!(fs::read_dir(home.rootfs()).unwrap().count(), entries);
+            if entries > 0 {
+                assert_eq!(fs::read_to_string(home.rootfs().join("top")).unwrap(), "126");
+            }
+            fs::write(home.rootfs().join("new"), "").unwrap();
+            assert!(home.upper().join("new").exists());
+            fs::remove_file(home.rootfs().join("new")).unwrap();
+            unmount_overlay(&home);
+        }
+    }
 }

@@ -142,7 +142,7 @@ pub(super) fn blob_name(digest: &Digest) -> String {
     digest.as_str().replace(':', "-")
 }
 
-/// The first 32 hex digits, 128 bits: short, so that many layers fit one page of mount options. The layer's record has
+/// The first 32 hex digits, 128 bits: so many that no two layers come to have the same. The layer's record has
 /// the whole diff_id, which is compared.
 pub(super) fn layer_name(diff_id: &Digest) -> &str {
     diff_id.hex().get(..32).unwrap_or_default()
