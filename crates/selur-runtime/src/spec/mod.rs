@@ -74,7 +74,10 @@ pub struct ContainerSpec {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "object::list")]
     pub mounts: Vec<Mount>,
     /// What it may use of the machine.
-    #[serde(skip_serializing_if = "Resources::is_default", deserialize_with = "object::one")]
+    #[serde(
+        skip_serializing_if = "Resources::is_default",
+        deserialize_with = "object::one"
+    )]
     pub resources: Resources,
     /// Whether its root file system cannot be written to.
     pub read_only_root: bool,
