@@ -46,6 +46,9 @@ pub(super) struct Channel {
     pub(super) accepts_input: bool,
 }
 
+/// How long a terminal that nobody has open is left alone.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// What a read of a terminal gives when nobody has it open any more: EIO.
 const HUNG_UP: i32 = 5;
 
@@ -170,6 +173,8 @@ struct End {
     source: Receiver,
     /// How much is still to be read, once that is fixed.
     left: Option<u64>,
+    /// Until when a terminal is not looked at that nobody had open.
+    quiet: Option<Pin<Box<Sleep>>>,
 }
 
 impl End {
@@ -178,11 +183,21 @@ impl End {
         Ok(End {
             source: Receiver::from_owned_fd_unchecked(descriptor)?,
             left: None,
+            quiet: None,
         })
     }
 
-    /// Reads a piece; 0 is the end.
-    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads a piece; 0 is the end. A terminal that nobody has open may be opened again until the process has ended.
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        exit: Option<Option<i32>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(quiet) = self.quiet.as_mut().filter(|_| exit.is_none()) {
+            ready!(quiet.as_mut().poll(context));
+        }
+        self.quiet = None;
         let most = self.left.map_or(buffer.len(), |left| {
             usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len())
         });
@@ -191,7 +206,15 @@ impl End {
         }
         let mut buffer = ReadBuf::new(buffer.get_mut(..most).unwrap_or_default());
         match ready!(Pin::new(&mut self.source).poll_read(context, &mut buffer)) {
-            Err(error) if error.raw_os_error() == Some(HUNG_UP) => return Poll::Ready(Ok(0)),
+            Err(error) if error.raw_os_error() == Some(HUNG_UP) => {
+                if exit.is_some() {
+                    return Poll::Ready(Ok(0));
+                }
+                let quiet = self.quiet.insert(Box::pin(tokio::time::sleep(QUIET)));
+                ready!(quiet.as_mut().poll(context));
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             outcome => outcome?,
         }
         let bytes = buffer.filled().len();
@@ -242,7 +265,7 @@ impl Output {
             let Some(end) = &mut self.ends[index] else {
                 continue;
             };
-            match end.poll_read(context, &mut self.buffer) {
+            match end.poll_read(context, &mut self.buffer, self.exit) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(0)) => self.ends[index] = None,
                 Poll::Ready(Ok(bytes)) => {

@@ -133,6 +133,18 @@ async fn a_terminal_has_the_size_that_it_is_given_and_takes_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_was_closed_is_read_when_it_is_opened_again() {
+    let world = World::new().await;
+    let id = world.run("sleep 1000").await;
+    let spec = ExecSpec {
+        terminal: true,
+        ..script("exec </dev/null >/dev/null 2>&1; sleep 1; echo late >/dev/tty; exit 3")
+    };
+    let end = finish(world.exec(id, spec).await).await;
+    assert_eq!((end.text(), end.exit_code), ("late\r\n".to_owned(), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_typed_at_a_terminal_ends_what_runs_there() {
     let world = World::new().await;
     let id = world.run("sleep 1000").await;
