@@ -57,10 +57,16 @@ fn show(session: &Session, pruned: &Pruned, verb: &str) -> Result<(), Failure> {
         }
         table.print()?;
     }
-    let (images, layers) = (pruned.references.len(), pruned.layers);
     let freed = size(pruned.freed_bytes);
-    output::line(format_args!("{verb} {freed}: {images} images, {layers} layers"))?;
+    let images = counted(pruned.references.len() as u64, "image");
+    let layers = counted(pruned.layers, "layer");
+    output::line(format_args!("{verb} {freed}: {images}, {layers}"))?;
     Ok(())
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// Asks on the terminal.
