@@ -6,7 +6,6 @@
 use crate::effect::{self, Outcome};
 use crate::guest::Broken;
 use crate::message::{self, Subject};
-use crate::opened::OpenStream;
 use crate::slots::{self, Region};
 use crate::state::{EffectKind, OpenRequest, Place, Running, Sink, State, Work};
 use crate::waiting::{Line, MAX_WAITING};
@@ -37,7 +36,6 @@ pub(crate) enum Reply {
 pub(crate) struct Completed {
     effect: u64,
     text: Option<String>,
-    stream: Option<OpenStream>,
 }
 
 /// What became of a request that was taken.
@@ -269,8 +267,6 @@ impl State {
             self.guest.poll(&mut outputs)?;
             if outputs.is_empty() {
                 self.outputs = outputs;
-                work.unwanted
-                    .extend(completed.and_then(|completed| completed.stream));
                 // A create took it; before anybody else reserves, there is room for it again.
                 return self.slots.resident(&mut self.guest).map(drop);
             }
@@ -360,18 +356,17 @@ impl State {
         answer: Answer,
         work: &mut Work,
     ) -> Result<Option<String>, Error> {
-        match completed.stream {
-            None => Ok(completed.text),
-            Some(stream) if answer == Answer::HostData => match self.opened.add(stream) {
-                Ok(id) => Ok(Some(id.to_string())),
-                Err((error, stream)) => {
-                    work.unwanted.push(stream);
-                    Err(error)
-                }
-            },
-            Some(stream) => {
-                work.unwanted.push(stream);
-                Ok(completed.text)
+        if answer != Answer::HostData {
+            return Ok(completed.text);
+        }
+        let Some(stream) = work.opened.take() else {
+            return Ok(completed.text);
+        };
+        match self.opened.add(stream) {
+            Ok(id) => Ok(Some(id.to_string())),
+            Err((error, stream)) => {
+                work.opened = Some(stream);
+                Err(error)
             }
         }
     }
@@ -390,6 +385,7 @@ impl State {
         let Some(running) = self.effects.remove(&effect) else {
             return Ok(());
         };
+        work.opened = outcome.stream;
         let succeeded = outcome.status == Status::Success;
         let is_gone = match running.kind {
             EffectKind::Creates => !succeeded,
@@ -409,7 +405,6 @@ impl State {
         let completed = Completed {
             effect,
             text: outcome.text,
-            stream: outcome.stream,
         };
         self.drain(Some(completed), work)?;
         // An effect that was given up holds its ticket's place until now.

@@ -183,13 +183,10 @@ impl Hosted {
     }
 }
 
-/// Whether the runtime itself ends the command early when it is told to; the others are dropped, which undoes them or
-/// leaves what is whole.
+/// Whether the runtime itself ends the command early when it is told to; the others are dropped, which ends them, undoes
+/// them or leaves what is whole.
 fn ends_by_itself(command: Command) -> bool {
-    matches!(
-        command,
-        Command::Exec | Command::PullImage | Command::PushImage | Command::LoadImage | Command::PruneImages
-    )
+    matches!(command, Command::Exec | Command::PullImage | Command::PushImage)
 }
 
 /// The backend's images.

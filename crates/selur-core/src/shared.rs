@@ -119,7 +119,7 @@ impl Shared {
                 Sink::Queue => self.queue.push(number, response),
             }
         }
-        drop(work.unwanted);
+        drop((work.opened, work.unwanted));
         for abort in work.aborts {
             abort.cancel();
         }

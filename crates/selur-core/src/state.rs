@@ -107,6 +107,8 @@ pub(crate) struct Work {
     pub(crate) answers: Vec<(u64, Sink, Response)>,
     pub(crate) effects: Vec<(u64, Asked, CancellationToken)>,
     pub(crate) aborts: Vec<CancellationToken>,
+    /// What the effect that was just completed opened, until its caller is answered with it.
+    pub(crate) opened: Option<OpenStream>,
     /// Streams that nobody wants: to drop one may take its time.
     pub(crate) unwanted: Vec<OpenStream>,
     /// A listing is wanted.

@@ -4,7 +4,7 @@ use crate::runc::Runc;
 use crate::supervisor::{Ends, Supervisor};
 use crate::{
     Errand, Failure, FailureKind, Home, Launch, Life, Lock, OLDEST_VERSION, PROTOCOL_VERSION, Process, Reply,
-    Root, detach, exec, passing,
+    Root, detach, exec, fill, passing,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -67,7 +67,13 @@ fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitC
             .hold()
             .and_then(|site| {
                 let ends = Ends { stdin, terminal };
-                Supervisor::start(site, launch.runc, &layers, &volumes, user, restart, ends)
+                let fill = |site: &Site| match volumes.is_empty() {
+                    true => Ok(()),
+                    false => {
+                        fill::volumes(&site.root, &site.home, &volumes).and_then(|()| still_wanted(&peer))
+                    }
+                };
+                Supervisor::start(site, launch.runc, &layers, fill, user, restart, ends)
             })
             .map(Some),
         Errand::Adopt => place
@@ -92,6 +98,23 @@ fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitC
             ExitCode::SUCCESS
         }
         Err(failure) => refuse(peer, failure),
+    }
+}
+
+/// Filling volumes may take longer than the bridge waits: what it gave up must not start later.
+fn still_wanted(peer: &UnixStream) -> Result<(), Failure> {
+    let mut fds = [PollFd::new(peer, PollFlags::empty())];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // A hang-up is told unasked.
+    match poll(&mut fds, Some(&at_once)) {
+        Ok(1..) => Err(Failure::new(
+            FailureKind::Internal,
+            "the start was given up while volumes were filled",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -8,8 +8,7 @@ use crate::restart::{RestartRule, Restarts};
 use crate::runc::Runc;
 use crate::server::{Peer, Server};
 use crate::{
-    Command, Durability, Event, EventKind, Failure, FailureKind, FreshVolume, Home, Life, Process, event_log,
-    fill, rootfs, user,
+    Command, Durability, Event, EventKind, Failure, FailureKind, Home, Life, Process, event_log, rootfs, user,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -75,19 +74,23 @@ struct Stop {
 }
 
 impl Supervisor {
-    /// Runs the container's process for the first time since it was asked to start.
+    /// Runs the container's process for the first time since it was asked to start. `fill` is called when its root file
+    /// system is there.
     pub(crate) fn start(
         site: Site,
         runc: PathBuf,
         layers: &[PathBuf],
-        volumes: &[FreshVolume],
+        fill: impl FnOnce(&Site) -> Result<(), Failure>,
         user: String,
         restart: RestartRule,
         ends: Ends,
     ) -> Result<Supervisor, Failure> {
         rootfs::enter_namespace()?;
         rootfs::mount_overlay(&site.home, layers)?;
-        fill::volumes(&site.root, &site.home, volumes)?;
+        if let Err(failure) = fill(&site) {
+            rootfs::unmount_overlay(&site.home);
+            return Err(failure);
+        }
         let mut supervisor = Supervisor::new(site, runc, user, restart, ends)?;
         if supervisor.life.has_process() {
             return Err(Failure::new(

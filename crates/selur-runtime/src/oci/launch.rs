@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// A shim that does not answer in this time is given up.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// One that fills volumes from the image first has so long.
+const FILLING_LIMIT: Duration = Duration::from_secs(1_800);
 /// A longer answer is none, in bytes.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
@@ -85,6 +87,10 @@ impl Launcher {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<Launched, RuntimeError> {
         let (mut own, theirs) = sockets.map_err(|error| failure::io("cannot make a socket", error))?;
+        let limit = match &errand {
+            Errand::Start { volumes, .. } if !volumes.is_empty() => FILLING_LIMIT,
+            _ => ANSWER_LIMIT,
+        };
         let launch = Launch {
             version: PROTOCOL_VERSION,
             root: root.path().to_owned(),
@@ -102,7 +108,7 @@ impl Launcher {
             RuntimeError::with_source(Status::InternalError, message, error)
         };
         let answered = own
-            .set_read_timeout(Some(ANSWER_LIMIT))
+            .set_read_timeout(Some(limit))
             .and_then(|()| own.set_write_timeout(Some(ANSWER_LIMIT)))
             .and_then(|()| passing::send(&own, &launch, descriptors))
             .and_then(|sent| own.write_all(launch.get(sent..).unwrap_or_default()))

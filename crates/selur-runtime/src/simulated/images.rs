@@ -3,7 +3,9 @@
 use super::clock::Clock;
 use super::script::{Aborted, Point, Script};
 use super::{Simulated, aborted};
-use crate::{Image, Images, ProgressSink, PruneOptions, Pruned, PullProgress, Pushed, RuntimeError};
+use crate::{
+    EventKind, Image, Images, ProgressSink, PruneOptions, Pruned, PullProgress, Pushed, RuntimeError,
+};
 use futures_util::future::BoxFuture;
 use selur_protocol::{ImageReference, Status};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +56,7 @@ impl Images for Simulated {
             let reference = in_full(reference)?;
             pass(&reference, Point::Pull, &abort).await?;
             transfer(&reference, digest_of(&reference), progress);
-            self.keep(&reference)
+            self.keep(&reference, EventKind::ImagePulled)
         })
     }
 
@@ -75,7 +77,7 @@ impl Images for Simulated {
                 );
                 return Err(RuntimeError::new(Status::InvalidRequest, message));
             }
-            Ok(vec![self.keep(&reference)?])
+            Ok(vec![self.keep(&reference, EventKind::ImageLoaded)?])
         })
     }
 
@@ -90,6 +92,7 @@ impl Images for Simulated {
             let digest = self.world().store.find(&reference)?;
             pass(&reference, Point::Push, &abort).await?;
             transfer(&reference, digest.clone(), progress);
+            self.world().tell_about(EventKind::ImagePushed, &reference);
             Ok(Pushed { reference, digest })
         })
     }
@@ -101,16 +104,14 @@ impl Images for Simulated {
                 let message = format!("{name} names an image by its digest: give it a tag");
                 return Err(RuntimeError::new(Status::InvalidRequest, message));
             }
-            let images = &mut self.world().store.images;
-            let found = images
-                .get(&reference)
-                .cloned()
-                .ok_or_else(|| absent(&reference))?;
+            let mut world = self.world();
+            let found = world.store.images.get(&reference).cloned();
             let renamed = Image {
                 reference: name.clone(),
-                ..found
+                ..found.ok_or_else(|| absent(&reference))?
             };
-            images.insert(name, renamed);
+            world.tell_about(EventKind::ImageTagged, &name);
+            world.store.images.insert(name, renamed);
             Ok(())
         })
     }
@@ -140,6 +141,7 @@ impl Images for Simulated {
         if !options.dry_run {
             for reference in &pruned.references {
                 world.store.images.remove(reference);
+                world.tell_about(EventKind::ImageDeleted, reference);
             }
         }
         Box::pin(std::future::ready(Ok(pruned)))
@@ -164,16 +166,18 @@ impl Images for Simulated {
                 return Err(RuntimeError::new(Status::InvalidState, message));
             }
             world.store.images.remove(&reference);
+            world.tell_about(EventKind::ImageDeleted, &reference);
             Ok(())
         })
     }
 }
 
 impl Simulated {
-    fn keep(&self, reference: &str) -> Result<Image, RuntimeError> {
+    fn keep(&self, reference: &str, kind: EventKind) -> Result<Image, RuntimeError> {
         let mut guard = self.world();
         let world = &mut *guard;
         world.store.add(reference, &world.clock);
+        world.tell_about(kind, reference);
         let image = world.store.images.get(reference).cloned();
         image.ok_or_else(|| RuntimeError::new(Status::InternalError, "the store lost an image"))
     }

@@ -50,9 +50,9 @@ mod stats;
 mod volumes;
 
 use crate::{
-    AttachOptions, ContainerProcess, ContainerSpec, Done, Effect, EventKind, EventOptions, EventStream,
-    ExecSpec, Images, LogOptions, LogStream, Observation, Operation, PullPolicy, Runtime, RuntimeError,
-    Session, StatsOptions, StatsStream, Volumes,
+    AttachOptions, ContainerProcess, ContainerSpec, Done, Effect, Event, EventKind, EventOptions,
+    EventStream, ExecSpec, Images, LogOptions, LogStream, Observation, Operation, PullPolicy, Runtime,
+    RuntimeError, Session, StatsOptions, StatsStream, Volumes,
 };
 use clock::Clock;
 use container::{Change, Container};
@@ -336,6 +336,18 @@ impl World {
         })
     }
 
+    /// Puts what happened to an image or a volume into the journal.
+    fn tell_about(&mut self, kind: EventKind, subject: &str) {
+        self.journal.add(Event {
+            time_ns: self.clock.now().as_nanoseconds(),
+            kind,
+            subject: subject.to_owned(),
+            name: None,
+            generation: None,
+            exit_code: None,
+        });
+    }
+
     /// Puts what happened to a container into the journal.
     fn tell(&mut self, id: ContainerId) {
         let container = self.containers.get_mut(&id);
@@ -369,7 +381,11 @@ impl World {
         }
         let digest = match spec.pull {
             PullPolicy::Never => self.store.find(&image)?,
-            PullPolicy::Missing | PullPolicy::Always => self.store.add(&image, &self.clock),
+            PullPolicy::Missing if self.store.find(&image).is_ok() => self.store.find(&image)?,
+            PullPolicy::Missing | PullPolicy::Always => {
+                self.tell_about(EventKind::ImagePulled, &image);
+                self.store.add(&image, &self.clock)
+            }
         };
         self.make_volumes(&spec);
         let container = Container::new(image, digest, name, spec, script, &mut self.clock);

@@ -2,7 +2,7 @@
 
 use super::{Simulated, World};
 use crate::spec::check_volume_name;
-use crate::{ContainerSpec, Event, EventKind, RuntimeError, Volume, VolumeOptions, Volumes};
+use crate::{ContainerSpec, EventKind, RuntimeError, Volume, VolumeOptions, Volumes};
 use futures_util::future::BoxFuture;
 use selur_protocol::Status;
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ impl World {
             return Err(RuntimeError::new(Status::InvalidState, message));
         }
         self.volumes.remove(name);
-        self.happened(EventKind::VolumeDeleted, name);
+        self.tell_about(EventKind::VolumeDeleted, name);
         Ok(())
     }
 
@@ -87,18 +87,7 @@ impl World {
         let created_at = self.clock.tick().to_rfc3339();
         self.volumes
             .insert(name.to_owned(), Record { created_at, labels });
-        self.happened(EventKind::VolumeCreated, name);
-    }
-
-    fn happened(&mut self, kind: EventKind, name: &str) {
-        self.journal.add(Event {
-            time_ns: self.clock.now().as_nanoseconds(),
-            kind,
-            subject: name.to_owned(),
-            name: None,
-            generation: None,
-            exit_code: None,
-        });
+        self.tell_about(EventKind::VolumeCreated, name);
     }
 
     fn told(&self, name: &str, record: &Record) -> Volume {

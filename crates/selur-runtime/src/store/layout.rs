@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Which image of a layout has which name: often the tag only.
 const NAME_ANNOTATION: &str = "org.opencontainers.image.ref.name";
@@ -59,6 +60,7 @@ impl Layout {
         path: &Path,
         directories: &Directories,
         limits: &Limits,
+        stop: &CancellationToken,
     ) -> Result<Layout, StoreError> {
         let is_input = path == Path::new(STDIN);
         let found = std::fs::metadata(path).map_err(|error| {
@@ -76,9 +78,9 @@ impl Layout {
             }
         } else {
             let archive = if is_input {
-                Packed::receive(path, directories, limits)?
+                Packed::receive(path, directories, limits, stop)?
             } else {
-                Packed::open(path, open_regular(path)?, directories, limits)?
+                Packed::open(path, open_regular(path)?, directories, limits, stop)?
             };
             if !archive.has(MARKER) {
                 if !archive.has(docker_archive::MARKER) {

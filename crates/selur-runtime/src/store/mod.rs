@@ -301,9 +301,13 @@ impl Images for Store {
             let reference = reference.map(parse).transpose()?;
             let name = reference.as_ref().map(ToString::to_string);
             let (path, limits) = (path.to_owned(), self.options.limits.clone());
+            // Triggered when the caller drops this future.
+            let abort = CancellationToken::new();
+            let _stop_on_drop = abort.clone().drop_guard();
+            let stop = abort.clone();
             let opened = self
                 .blocking(move |directories| {
-                    let layout = Layout::open(&path, directories, &limits)?;
+                    let layout = Layout::open(&path, directories, &limits, &stop)?;
                     let chosen = layout.choose(name.as_deref().map(parse).transpose()?.as_ref())?;
                     Ok((layout, chosen))
                 })
@@ -312,7 +316,7 @@ impl Images for Store {
             let mut images = Vec::new();
             for (name, descriptor) in chosen {
                 let source = Source::Layout(layout.clone(), descriptor);
-                let abort = CancellationToken::new();
+                let abort = abort.clone();
                 let pulled = self.pull_from(source, &parse(&name)?, &|_| {}, abort).await;
                 images.push(pulled.map_err(from_files)?.0.into_image());
                 self.directories.tell(EventKind::ImageLoaded, &name);

@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 const BUFFER_BYTES: usize = 128 << 10;
 /// Names of layouts and of `docker save` have at most 140 bytes. Longer ones are nobody's.
@@ -42,11 +43,12 @@ impl Packed {
         file: File,
         directories: &Directories,
         limits: &Limits,
+        stop: &CancellationToken,
     ) -> Result<Packed, StoreError> {
         let what = || format!("reading {}", path.display());
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, file);
         if Packing::of(reader.fill_buf().during(what)?) != Packing::Plain {
-            return Packed::spool(path, reader, directories, limits);
+            return Packed::spool(path, reader, directories, limits, stop);
         }
         reader.rewind().during(what)?;
         Packed::index(path, reader, None, limits)
@@ -57,11 +59,12 @@ impl Packed {
         path: &Path,
         directories: &Directories,
         limits: &Limits,
+        stop: &CancellationToken,
     ) -> Result<Packed, StoreError> {
         let input = std::io::stdin().as_fd().try_clone_to_owned();
         let input = File::from(input.during(|| format!("reading {}", path.display()))?);
         let reader = BufReader::with_capacity(BUFFER_BYTES, input);
-        Packed::spool(path, reader, directories, limits)
+        Packed::spool(path, reader, directories, limits, stop)
     }
 
     fn spool(
@@ -69,12 +72,13 @@ impl Packed {
         reader: BufReader<File>,
         directories: &Directories,
         limits: &Limits,
+        stop: &CancellationToken,
     ) -> Result<Packed, StoreError> {
         let workspace = {
             let _lock = directories.lock()?;
             Workspace::create(&directories.ingest())?
         };
-        let mut plain = decompress(path, reader, &workspace, limits)?;
+        let mut plain = decompress(path, reader, &workspace, limits, stop)?;
         plain.rewind().during(|| format!("reading {}", path.display()))?;
         let reader = BufReader::with_capacity(BUFFER_BYTES, plain);
         Packed::index(path, reader, Some(workspace), limits)
@@ -134,6 +138,7 @@ fn decompress(
     reader: BufReader<File>,
     workspace: &Workspace,
     limits: &Limits,
+    stop: &CancellationToken,
 ) -> Result<File, StoreError> {
     let target = workspace.path().join(random_name()?);
     let what = || format!("decompressing {} to {}", path.display(), target.display());
@@ -152,6 +157,9 @@ fn decompress(
             .map_err(|error| blame(path, read_error(error)))?;
         if count == 0 {
             return Ok(plain);
+        }
+        if stop.is_cancelled() {
+            return Err(StoreError::Cancelled);
         }
         written += count as u64;
         if written > limits.max_archive_bytes {
