@@ -151,7 +151,7 @@ async fn an_interrupt_typed_at_a_terminal_ends_what_runs_there() {
     let spec = ExecSpec {
         terminal: true,
         stdin: true,
-        ..script("trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 1000; done")
+        ..script("trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.1; done")
     };
     let mut session = world.exec(id, spec).await;
     until(&mut session.output, "ready").await;
