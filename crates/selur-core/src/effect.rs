@@ -189,7 +189,7 @@ pub(crate) async fn guarded<T, E: Into<Error>>(
     }
 }
 
-fn panicked(backend: &str, panic: &(dyn Any + Send)) -> Error {
+pub(crate) fn panicked(backend: &str, panic: &(dyn Any + Send)) -> Error {
     let words = panic
         .downcast_ref::<&str>()
         .copied()

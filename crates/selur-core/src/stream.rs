@@ -1,11 +1,12 @@
 //! What flows beside the kernel, as the caller holds it: streams, or iterators that block until there is more.
 
-use crate::{Error, Status, threads};
+use crate::{Error, Status, effect, threads};
 use futures_util::Stream as AsyncStream;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use selur_runtime::{MAX_PIECE_BYTES, RuntimeError, SessionInput, SessionItem, TerminalSize};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -64,11 +65,20 @@ impl<T> AsyncStream for Stream<T> {
         let Some(items) = &mut this.items else {
             return Poll::Ready(None);
         };
-        let polled = items.poll_next_unpin(context);
-        if let Poll::Ready(None) = polled {
-            this.items = None;
+        match catch_unwind(AssertUnwindSafe(|| items.poll_next_unpin(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Some(item))) => Poll::Ready(Some(item.map_err(Error::from))),
+            Ok(Poll::Ready(None)) => {
+                this.items = None;
+                Poll::Ready(None)
+            }
+            Err(panic) => {
+                this.items = None;
+                // The threads may have ended since that was looked at, and timers panic then.
+                let is_closing = this.closing.as_mut().poll(context).is_ready();
+                Poll::Ready((!is_closing).then(|| Err(effect::panicked("stream's", panic.as_ref()))))
+            }
         }
-        polled.map(|item| item.map(|item| item.map_err(Error::from)))
     }
 }
 

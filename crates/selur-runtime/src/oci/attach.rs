@@ -11,7 +11,8 @@ use super::session::Target;
 use super::watch::{Following, Watcher};
 use super::{Site, block, failure};
 use crate::{
-    AttachOptions, INPUTS_IN_FLIGHT, RuntimeError, Session, SessionInput, SessionItem, TerminalSize,
+    AttachOptions, INPUTS_IN_FLIGHT, RestartPolicy, RuntimeError, Session, SessionInput, SessionItem,
+    TerminalSize,
 };
 use futures_util::stream::{self, StreamExt};
 use selur_protocol::{ContainerId, State, Status};
@@ -61,6 +62,7 @@ pub(super) fn open(
             following,
             takes_bytes: options.stdin,
             has_terminal: config.spec.terminal,
+            restarts: config.spec.restart != RestartPolicy::No,
             target: None,
             size: None,
             held: None,
@@ -115,6 +117,8 @@ struct Feeder {
     following: Following,
     takes_bytes: bool,
     has_terminal: bool,
+    /// Whether a process that ends may be followed by another, which has an input of its own.
+    restarts: bool,
     /// The input of a generation of the process.
     target: Option<(u32, Target)>,
     /// The size that was last asked for.
@@ -128,7 +132,10 @@ impl Feeder {
     async fn feed(mut self, mut inputs: mpsc::Receiver<SessionInput>) {
         loop {
             if self.target.is_none() && self.acquire().await.is_err() {
-                // Nothing takes any input, nor will.
+                // Nothing takes any input, nor will unless there is another process.
+                if self.restarts && self.following.life_changed().await {
+                    continue;
+                }
                 return;
             }
             if let Some((_, target)) = &mut self.target {
@@ -161,8 +168,11 @@ impl Feeder {
             if self.target.as_ref().is_some_and(is_refused) && !self.has_terminal {
                 // The process has closed its input, or has ended; a next one has another.
                 self.leave_former().await;
-                if self.target.is_some() {
-                    return;
+                while self.target.is_some() {
+                    if !self.restarts || !self.following.life_changed().await {
+                        return;
+                    }
+                    self.leave_former().await;
                 }
             }
         }

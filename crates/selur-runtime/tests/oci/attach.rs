@@ -4,8 +4,8 @@ use crate::sessions::*;
 use crate::support::*;
 use selur_protocol::{ContainerId, Status};
 use selur_runtime::{
-    AttachOptions, ContainerSpec, OutputStream, RestartPolicy, Runtime, RuntimeError, Session, SessionInput,
-    TerminalSize,
+    AttachOptions, ContainerSpec, ExecSpec, OutputStream, RestartPolicy, Runtime, RuntimeError, Session,
+    SessionInput, TerminalSize,
 };
 use selur_testkit::wait_until;
 
@@ -189,6 +189,28 @@ async fn each_generation_of_the_process_has_an_input_of_its_own() {
         assert_eq!(finish(session).await.exit_code, Some(3));
         world.delete_stopped(id).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_closes_its_input_leaves_the_next_ones_alone() {
+    let world = World::new().await;
+    let first = "touch /seen; exec <&-; echo closed; while [ ! -e /end ]; do sleep 0.01; done; exit 1";
+    let script = format!("[ -e /seen ] || {{ {first}; }}; echo ready; read line; echo got $line");
+    let spec = ContainerSpec {
+        restart: RestartPolicy::OnFailure(Some(1)),
+        ..with_input(&script)
+    };
+    let id = world.create(spec).await;
+    let mut session = attach(&world, id, INPUT).await;
+    world.start(id).await;
+    until(&mut session.output, "closed").await;
+    // Nobody reads it.
+    type_in(&session, "lost\n").await;
+    finish(world.exec(id, ExecSpec::new(["touch", "/end"])).await).await;
+    until(&mut session.output, "ready").await;
+    type_in(&session, "two\n").await;
+    until(&mut session.output, "got two").await;
+    assert_eq!(finish(session).await.exit_code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
