@@ -157,6 +157,9 @@ async fn a_terminal_is_typed_at_and_resized() {
     until(&mut session.output, "24 80\r\n/ # ").await;
     type_in(&session, "echo sleeping; sleep 1000\n").await;
     until(&mut session.output, "sleeping\r\n").await;
+    // A shell that has forked and not yet run its program would swallow the interrupt.
+    let runs = shell("until pidof sleep; do :; done").command.unwrap();
+    finish(world.exec(id, ExecSpec::new(runs)).await).await;
     type_in(&session, "\u{3}").await;
     until(&mut session.output, "# ").await;
     type_in(&session, "exit 9\n").await;
