@@ -1,22 +1,52 @@
 //! The oci backend keeps the runtime's contract: real containers, from a registry on loopback.
 
 use selur_conformance::suite::{Fixture, Program};
-use selur_runtime::{Oci, OciOptions, Runtime, ShimLocation};
+use selur_runtime::{Effect, Observation, Oci, OciOptions, Operation, Runtime, ShimLocation};
 use selur_testkit::{Contents, ImageBuilder, ScriptedRegistry};
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 struct Real {
     // Dropped first: its containers are gone by then, and its state root goes last.
     runtime: Arc<Oci>,
     registry: ScriptedRegistry,
-    _root: TempDir,
+    root: TempDir,
 }
 
 impl Real {
     fn sh(&self, script: &str) -> Program {
         let image = format!("{}/busybox:latest", self.registry.address());
         Program::command(image, &["/bin/sh", "-c", script])
+    }
+}
+
+impl Drop for Real {
+    /// Ends what a test that panicked left. A thread of its own may block, which one of the test's runtime may not.
+    fn drop(&mut self) {
+        let runtime = self.runtime.clone();
+        let cleaning = std::thread::spawn(move || {
+            let own = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            own.expect("a runtime").block_on(delete_all(&runtime));
+        });
+        if cleaning.join().is_err() {
+            eprintln!(
+                "what is left in {} could not be removed",
+                self.root.path().display()
+            );
+        }
+    }
+}
+
+async fn delete_all(runtime: &Oci) {
+    for observation in runtime.list().await.expect("list") {
+        let Observation::Seen { id: container, .. } = observation else {
+            continue;
+        };
+        let operation = Operation::Delete { force: true };
+        let effect = Effect { container, operation };
+        let deleted = runtime.perform(effect, CancellationToken::new()).await;
+        deleted.expect("a forced delete");
     }
 }
 
@@ -34,7 +64,7 @@ impl Fixture for Real {
         Real {
             runtime: Arc::new(runtime),
             registry,
-            _root: root,
+            root,
         }
     }
 

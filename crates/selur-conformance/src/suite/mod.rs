@@ -60,6 +60,25 @@ pub trait Fixture: Send + Sync + Sized {
 
     /// Whether inspect gives the process's id while it runs.
     fn has_processes(&self) -> bool;
+
+    /// What this backend cannot do here, and refuses with `unsupported`.
+    fn lacks(&self) -> &[Ability] {
+        &[]
+    }
+
+    /// Whether this backend can do it here.
+    fn is_able_to(&self, ability: Ability) -> bool {
+        !self.lacks().contains(&ability)
+    }
+}
+
+/// What a backend may be unable to do on some machines. The suite then demands that it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// Pausing and resuming.
+    Pause,
+    /// Telling what a container uses.
+    Stats,
 }
 
 /// An image and what is run in it.

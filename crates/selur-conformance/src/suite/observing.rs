@@ -45,12 +45,13 @@ pub async fn reports_only_grow(fixture: &impl Fixture) {
     ];
     let mut reports = Vec::new();
     for operation in life {
-        reports.push(subject.report(operation).await);
+        reports.extend(subject.report_if_able(fixture, operation).await);
     }
     let ages: Vec<_> = reports.iter().copied().map(age).collect();
     assert!(ages.windows(2).all(|pair| pair[0] < pair[1]), "{ages:?}");
     let generations: Vec<_> = reports.iter().map(|report| report.generation).collect();
-    assert!(generations[0] < generations[1] && generations[4] < generations[5]);
+    let last = generations.len() - 2;
+    assert!(generations[0] < generations[1] && generations[last - 1] < generations[last]);
     subject.perform(DELETE).await.expect("delete");
 }
 
@@ -58,8 +59,9 @@ pub async fn reports_only_grow(fixture: &impl Fixture) {
 pub async fn the_list_tells_what_the_last_report_told(fixture: &impl Fixture) {
     let subject = Subject::created(fixture, fixture.runs()).await;
     for operation in [Operation::Start, Operation::Pause, Operation::Resume, STOP] {
-        let told = subject.report(operation).await;
-        assert_eq!(subject.listed().await.map(|(_, report)| report), Some(told));
+        if let Some(told) = subject.report_if_able(fixture, operation).await {
+            assert_eq!(subject.listed().await.map(|(_, report)| report), Some(told));
+        }
     }
     subject.remove().await;
 }

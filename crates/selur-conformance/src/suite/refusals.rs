@@ -18,7 +18,7 @@ pub async fn what_is_so_already_is_done_without_a_change(fixture: &impl Fixture)
     for life in lives {
         let mut reports = Vec::new();
         for operation in life {
-            reports.push(subject.report(operation).await);
+            reports.extend(subject.report_if_able(fixture, operation).await);
         }
         assert!(reports.windows(2).all(|pair| pair[0] == pair[1]), "{reports:?}");
     }
@@ -51,9 +51,10 @@ pub async fn a_state_that_forbids_an_effect_refuses_it(fixture: &impl Fixture) {
     }
     subject.report(Operation::Start).await;
     assert_eq!(subject.refusal(DELETE).await, Status::InvalidState);
-    subject.report(Operation::Pause).await;
-    for operation in [Operation::Start, DELETE] {
-        assert_eq!(subject.refusal(operation).await, Status::InvalidState);
+    if subject.report_if_able(fixture, Operation::Pause).await.is_some() {
+        for operation in [Operation::Start, DELETE] {
+            assert_eq!(subject.refusal(operation).await, Status::InvalidState);
+        }
     }
     subject.report(STOP).await;
     for operation in idle {

@@ -1,6 +1,6 @@
 //! One container under test, with the effects as methods.
 
-use super::{Fixture, Program};
+use super::{Ability, Fixture, Program};
 use futures_util::StreamExt;
 use selur_protocol::abi::Report;
 use selur_protocol::{ContainerId, Signal, State, Status};
@@ -86,11 +86,35 @@ impl Subject {
         report
     }
 
-    /// Performs an effect that changes its life and that is awaited by its report alone.
-    pub(super) async fn report_of(&self, operation: Operation) {
+    /// Performs an effect that changes its life, if this backend is able to, and that is awaited by its report alone.
+    pub(super) async fn report_of(&self, fixture: &impl Fixture, operation: Operation) {
         match operation {
             Operation::Kill { .. } => drop(self.perform(operation).await.expect("kill")),
-            _ => drop(self.report(operation).await),
+            _ => drop(self.report_if_able(fixture, operation).await),
+        }
+    }
+
+    /// The same for an effect that this backend may be unable to perform: then it is refused in words or has nothing to
+    /// do, and changes nothing.
+    pub(super) async fn report_if_able(
+        &self,
+        fixture: &impl Fixture,
+        operation: Operation,
+    ) -> Option<Report> {
+        match operation {
+            Operation::Pause if !fixture.is_able_to(Ability::Pause) => {
+                let before = self.inspect().await;
+                assert_eq!(self.refusal(operation).await, Status::Unsupported);
+                assert_eq!(self.inspect().await, before);
+                None
+            }
+            // Nothing is paused, so that there is nothing to do.
+            Operation::Resume if !fixture.is_able_to(Ability::Pause) => {
+                let before = self.listed().await.map(|(_, report)| report);
+                assert_eq!(Some(self.report(operation).await), before);
+                None
+            }
+            _ => Some(self.report(operation).await),
         }
     }
 
