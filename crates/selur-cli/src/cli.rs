@@ -163,7 +163,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Volume(Volume),
     /// Describe this machine, the backend and the kernel guest
-    Info,
+    Info(Info),
     /// Print the versions
     Version,
     /// Print a completion script for a shell
@@ -221,6 +221,16 @@ pub(crate) struct Rm {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) containers: Containers,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    /// Tell what this machine offers to each backend, what it lacks, and what mends that
+    ///
+    /// It looks and tries, and changes nothing. It ends with 0 if the runtime that --runtime chooses can run here, else
+    /// with 1.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

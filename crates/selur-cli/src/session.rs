@@ -41,13 +41,7 @@ impl Session {
         if let Some(root) = &global.root {
             builder = builder.state_root(root.clone());
         }
-        // Another shim, where one is wanted, is named in the environment: core looks there unless told.
-        if std::env::var_os("SELUR_SHIM").is_none() {
-            let program = std::env::current_exe()
-                .map_err(|error| Failure::io("cannot find the path of this program", &error))?;
-            let arguments = vec![SHIM_SUBCOMMAND.into()];
-            builder = builder.shim(ShimLocation::Command { program, arguments });
-        }
+        builder = builder.shim(shim()?);
         Ok(Session {
             bridge: builder.build()?,
             format: global.format,
@@ -220,6 +214,17 @@ impl Session {
     pub(crate) fn backend(&self) -> &'static str {
         self.bridge.info().backend
     }
+}
+
+/// The shim: this program, unless another is named in the environment, where core looks for it.
+pub(crate) fn shim() -> Result<ShimLocation, Failure> {
+    if std::env::var_os("SELUR_SHIM").is_some() {
+        return Ok(ShimLocation::Search);
+    }
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::io("cannot find the path of this program", &error))?;
+    let arguments = vec![SHIM_SUBCOMMAND.into()];
+    Ok(ShimLocation::Command { program, arguments })
 }
 
 /// Shows a transfer until it is done; its result.

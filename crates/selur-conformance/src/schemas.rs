@@ -7,6 +7,7 @@ use crate::generated::{Error, Generated};
 use crate::json;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
+use selur_runtime::doctor::Checkup;
 use selur_runtime::{
     AttachOptions, ContainerProcess, ContainerSpec, Event, EventOptions, ExecSpec, Image, Inspection,
     LogOptions, PruneOptions, Pruned, PullProgress, Pushed, Stats, StatsOptions, Volume, VolumeOptions,
@@ -41,6 +42,7 @@ pub fn generated() -> Result<Vec<Generated>, Error> {
         comes_out::<Pushed>("pushed")?,
         comes_out::<Pruned>("pruned")?,
         comes_out::<Volume>("volume")?,
+        comes_out::<Checkup>("checkup")?,
     ])
 }
 

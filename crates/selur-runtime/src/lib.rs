@@ -4,6 +4,7 @@
 //! effect may run, in which order and for whom is the kernel's business. It must never know of selur-core or of any
 //! binding.
 
+pub mod doctor;
 mod effect;
 mod error;
 mod events;

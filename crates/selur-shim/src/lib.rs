@@ -22,6 +22,7 @@ pub mod log;
 mod moment;
 mod output;
 pub mod passing;
+mod probe;
 mod process;
 mod restart;
 mod rootfs;
@@ -58,9 +59,15 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// it starts any thread, with the arguments that are left.
 ///
 /// Standard input is a socket: a [`Launch`] comes in until its end, one [`Reply`] goes out. The arguments are for
-/// people who read a process list, except `--version`.
+/// people who read a process list, except `--version`, and `--probe` with what to try.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    if arguments.into_iter().any(|argument| argument == "--version") {
+    let arguments: Vec<OsString> = arguments.collect();
+    if let [option, what] = &arguments[..]
+        && option == "--probe"
+    {
+        return probe::run(what);
+    }
+    if arguments.iter().any(|argument| argument == "--version") {
         println!(
             "selur-shim {} (protocol {PROTOCOL_VERSION})",
             env!("CARGO_PKG_VERSION")

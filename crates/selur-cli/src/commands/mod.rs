@@ -1,6 +1,7 @@
 //! One file for each noun that the commands are about.
 
 pub(crate) mod attach;
+pub(crate) mod check;
 pub(crate) mod containers;
 pub(crate) mod create;
 pub(crate) mod events;

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod attach;
+mod check;
 mod containers;
 mod demo;
 mod exec;

@@ -48,9 +48,20 @@ impl From<PathBuf> for ShimLocation {
 
 /// A shim that was found.
 #[derive(Clone, Debug)]
-pub(super) struct Shim {
-    program: PathBuf,
+pub(crate) struct Shim {
+    pub(crate) program: PathBuf,
     arguments: Vec<OsString>,
+}
+
+impl Shim {
+    /// The program with what makes it the shim, and with no more of this process's environment than it needs.
+    pub(crate) fn command(&self) -> Command {
+        let path = env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command.env_clear().env("PATH", path).current_dir("/");
+        command
+    }
 }
 
 /// Starts shims.
@@ -127,11 +138,9 @@ impl Launcher {
     }
 
     fn spawn(&self, id: ContainerId, peer: OwnedFd) -> Result<Child, RuntimeError> {
-        let path = env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
-        let mut command = Command::new(&self.shim.program);
-        command.args(&self.shim.arguments).arg(id.to_string());
-        command.env_clear().env("PATH", path).current_dir("/");
+        let mut command = self.shim.command();
         command
+            .arg(id.to_string())
             .stdin(Stdio::from(peer))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -144,7 +153,7 @@ impl Launcher {
     }
 }
 
-pub(super) fn find_shim(location: &ShimLocation) -> Result<Shim, RuntimeError> {
+pub(crate) fn find_shim(location: &ShimLocation) -> Result<Shim, RuntimeError> {
     let missing = |message: String| RuntimeError::new(Status::Unsupported, message);
     let check = |path: &Path, source: &str| {
         prerequisites::executable(path)

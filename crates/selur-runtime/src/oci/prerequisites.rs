@@ -2,6 +2,7 @@
 
 use super::{OciOptions, failure, launch};
 use crate::RuntimeError;
+use crate::doctor::remedies;
 use launch::Shim;
 use selur_protocol::Status;
 use selur_shim::{Root, SCHEMA_VERSION};
@@ -26,18 +27,23 @@ pub(super) struct Found {
 pub(super) fn check(options: &OciOptions) -> Result<Found, RuntimeError> {
     privileges()?;
     kernel()?;
-    let runc = match &options.runc {
+    let runc = runc(options)?;
+    let shim = launch::find_shim(&options.shim)?;
+    let root = open_root(state_root(options)?)?;
+    Ok(Found { root, shim, runc })
+}
+
+/// Where runc is.
+pub(crate) fn runc(options: &OciOptions) -> Result<PathBuf, RuntimeError> {
+    match &options.runc {
         Some(path) => executable(path).ok_or_else(|| {
             missing(format!(
                 "{} cannot be executed: name a runc that can",
                 path.display()
             ))
-        })?,
-        None => find_runc()?,
-    };
-    let shim = launch::find_shim(&options.shim)?;
-    let root = open_root(state_root(options)?)?;
-    Ok(Found { root, shim, runc })
+        }),
+        None => find_runc(),
+    }
 }
 
 fn missing(message: impl Into<String>) -> RuntimeError {
@@ -57,10 +63,10 @@ fn privileges() -> Result<(), RuntimeError> {
         .lines()
         .find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
     if effective.is_some_and(|capabilities| capabilities & 1 << CAP_SYS_ADMIN == 0) {
-        return denied(
-            "real containers need CAP_SYS_ADMIN, which this root lacks: outside of a container, run this as root; \
-             inside of one, run that privileged",
-        );
+        return denied(&format!(
+            "real containers need CAP_SYS_ADMIN, which this root lacks: {}",
+            remedies::PRIVILEGES
+        ));
     }
     Ok(())
 }
@@ -74,43 +80,44 @@ fn kernel() -> Result<(), RuntimeError> {
     let module = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let module = format!("/lib/modules/{}/kernel/fs/overlayfs", module.trim());
     if !has_overlay && !Path::new(&module).exists() {
-        return Err(missing(
-            "the kernel has no overlayfs: load it with `modprobe overlay`",
-        ));
+        return Err(missing(format!(
+            "the kernel has no overlayfs: {}",
+            remedies::OVERLAY
+        )));
     }
     let has_controllers = fs::read_dir("/sys/fs/cgroup").is_ok_and(|mut entries| entries.next().is_some());
     if !has_controllers {
-        return Err(missing(
-            "no cgroups are mounted at /sys/fs/cgroup: `mount -t cgroup2 none /sys/fs/cgroup`",
-        ));
+        return Err(missing(format!(
+            "no cgroups are mounted at /sys/fs/cgroup: {}",
+            remedies::CGROUPS
+        )));
     }
     Ok(())
 }
 
-fn find_runc() -> Result<PathBuf, RuntimeError> {
+/// A program in `PATH`, or where distributions put those that users' paths lack.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let directories: Vec<PathBuf> = env::split_paths(&path)
+    env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/usr/bin".into()])
-        .collect();
-    let find = |name: &str| {
-        directories
-            .iter()
-            .find_map(|directory| executable(&directory.join(name)))
-    };
-    if let Some(runc) = find("runc") {
+        .find_map(|directory| executable(&directory.join(name)))
+}
+
+fn find_runc() -> Result<PathBuf, RuntimeError> {
+    if let Some(runc) = find_program("runc") {
         return Ok(runc);
     }
-    match find("crun") {
+    match find_program("crun") {
         // crun up to 1.8 refuses every layout but the unified one.
         Some(crun) if has_unified_cgroups() => Ok(crun),
         Some(_) => Err(missing(
             "runc is missing, and the crun that is here does not work with this machine's cgroups (v1 or hybrid): \
              install runc, on Debian and Ubuntu with `apt-get install runc`",
         )),
-        None => Err(missing(
-            "runc is missing, in PATH as in /usr/sbin: install it, on Debian and Ubuntu with `apt-get install runc`, \
-             on Fedora with `dnf install runc`",
-        )),
+        None => Err(missing(format!(
+            "runc is missing, in PATH as in /usr/sbin: {}",
+            remedies::RUNC
+        ))),
     }
 }
 
@@ -123,14 +130,14 @@ fn has_unified_cgroups() -> bool {
 }
 
 /// The absolute path of a file that may be executed.
-pub(super) fn executable(path: &Path) -> Option<PathBuf> {
+pub(crate) fn executable(path: &Path) -> Option<PathBuf> {
     let found = fs::metadata(path).ok()?;
     let may_run = found.is_file() && found.permissions().mode() & 0o111 != 0;
     may_run.then(|| std::path::absolute(path).ok()).flatten()
 }
 
 /// The only place that knows which variables name the root, and in which order.
-fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> {
+pub(crate) fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> {
     let chosen = options.state_root.clone();
     let chosen = chosen.or_else(|| {
         env::var_os("SELUR_ROOT")
@@ -156,8 +163,9 @@ fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> {
 fn open_root(path: PathBuf) -> Result<Root, RuntimeError> {
     let failed = |error: io::Error| {
         let message = format!(
-            "cannot use {} as the state root: name another by SELUR_ROOT",
-            path.display()
+            "cannot use {} as the state root: {}",
+            path.display(),
+            remedies::STATE_ROOT
         );
         failure::io(message, error)
     };

@@ -68,6 +68,13 @@ pub struct Capabilities {
     pub drop: Vec<String>,
 }
 
+/// The name of the capability of this number.
+pub(crate) fn capability_name(number: usize) -> String {
+    KNOWN
+        .get(number)
+        .map_or_else(|| format!("capability {number}"), |name| (*name).to_owned())
+}
+
 impl Capabilities {
     pub(super) fn is_default(&self) -> bool {
         *self == Capabilities::default()

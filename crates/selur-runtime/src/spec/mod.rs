@@ -9,6 +9,7 @@ mod resources;
 mod restart;
 
 pub use capabilities::Capabilities;
+pub(crate) use capabilities::capability_name;
 pub use mounts::Mount;
 pub use refusal::SpecError;
 pub use resources::Resources;
