@@ -9,6 +9,7 @@ mod effect;
 mod error;
 mod events;
 mod exec;
+mod hands;
 mod images;
 mod inspection;
 mod logs;

@@ -3,8 +3,8 @@
 use crate::runc::Runc;
 use crate::supervisor::{Ends, Supervisor};
 use crate::{
-    Errand, Failure, FailureKind, Home, Launch, Life, Lock, OLDEST_VERSION, PROTOCOL_VERSION, Process, Reply,
-    Root, detach, exec, fill, passing,
+    Errand, Failure, FailureKind, Home, Launch, Life, Lock, Mapping, OLDEST_VERSION, PROTOCOL_VERSION,
+    Process, Reply, Root, Told, detach, exec, fill, passing, trees, userns,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -31,6 +31,8 @@ pub(crate) struct Site {
     pub(crate) root: Root,
     pub(crate) home: Home,
     pub(crate) id: ContainerId,
+    /// The ids that there are, in a user namespace.
+    pub(crate) mapping: Option<Mapping>,
     /// Held as long as the container's shim lives; what is no shim has none.
     pub(crate) _alive: Option<Lock>,
 }
@@ -43,7 +45,21 @@ pub(crate) fn run(peer: UnixStream) -> ExitCode {
     }
 }
 
-fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitCode {
+fn perform(peer: UnixStream, mut launch: Launch, descriptors: Vec<OwnedFd>) -> ExitCode {
+    if let Some(mapping) = &launch.mapping
+        && let Err(failure) = enter_namespace(&launch, mapping)
+    {
+        return refuse(peer, failure);
+    }
+    if let (Errand::Files(files), Some(mapping)) = (&mut launch.errand, &launch.mapping) {
+        return match trees::run(&launch.root, files.clone(), mapping, descriptors) {
+            Ok(told) => {
+                answer_with(peer, Ok(()), told);
+                ExitCode::SUCCESS
+            }
+            Err(failure) => refuse(peer, failure),
+        };
+    }
     let place = match Site::visit(&launch) {
         Ok(place) => place,
         Err(failure) => return refuse(peer, failure),
@@ -84,6 +100,10 @@ fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitC
             .hold()
             .and_then(|site| reap(&site, launch.runc))
             .map(|()| None),
+        Errand::Files(_) => Err(Failure::new(
+            FailureKind::BadRequest,
+            "files are touched within a user namespace only",
+        )),
     };
     match supervisor {
         Ok(Some(mut supervisor)) => {
@@ -98,6 +118,20 @@ fn perform(peer: UnixStream, launch: Launch, descriptors: Vec<OwnedFd>) -> ExitC
             ExitCode::SUCCESS
         }
         Err(failure) => refuse(peer, failure),
+    }
+}
+
+/// Enters the user namespace that a running container lives in; a new one for everything else.
+fn enter_namespace(launch: &Launch, mapping: &Mapping) -> Result<(), Failure> {
+    let process = match launch.errand {
+        Errand::Exec(_) | Errand::Adopt | Errand::Reap => ContainerId::parse(&launch.id)
+            .and_then(|id| Life::read(&Root::new(&launch.root), id).ok().flatten())
+            .and_then(|life| life.process),
+        Errand::Start { .. } | Errand::Files(_) => None,
+    };
+    match process.as_ref().map(userns::join).transpose()? {
+        Some(true) => Ok(()),
+        _ => userns::enter(mapping),
     }
 }
 
@@ -138,6 +172,7 @@ impl Site {
             root,
             home,
             id,
+            mapping: launch.mapping.clone(),
             _alive: None,
         })
     }
@@ -186,8 +221,16 @@ fn read(peer: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Result<Launch, Fai
 }
 
 /// A bridge that has died meanwhile gets no answer, and changes nothing.
-fn answer(mut peer: UnixStream, result: Result<(), Failure>) {
-    let _ = peer.write_all(&Reply::new(result).to_line());
+fn answer(peer: UnixStream, result: Result<(), Failure>) {
+    answer_with(peer, result, None);
+}
+
+fn answer_with(mut peer: UnixStream, result: Result<(), Failure>, told: Option<Told>) {
+    let reply = Reply {
+        told,
+        ..Reply::new(result)
+    };
+    let _ = peer.write_all(&reply.to_line());
     let _ = peer.shutdown(Shutdown::Both);
 }
 

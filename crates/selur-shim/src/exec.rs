@@ -168,7 +168,7 @@ fn specification(site: &Site, wanted: &Further) -> Result<(Value, OwnedFd), Fail
     if let Some(user) = &wanted.user {
         // The id is the container's as long as its process has not ended.
         let root = PathBuf::from(format!("/proc/{}/root", first.pid));
-        let resolved = user::resolve_in(&root, user);
+        let resolved = user::resolve_in(&root, user, site.mapping.as_ref());
         if has_ended(&pidfd) {
             return Err(wrong_state());
         }

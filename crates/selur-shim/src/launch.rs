@@ -1,24 +1,37 @@
 //! What a bridge asks a new shim to do, and what the shim answers.
 
-use crate::PROTOCOL_VERSION;
 use crate::control::line;
 use crate::restart::RestartRule;
+use crate::{Mapping, PROTOCOL_VERSION};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What comes in on standard input, in JSON, until its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Launch {
-    /// [`PROTOCOL_VERSION`] of the bridge.
+    /// [`Launch::needed_version`].
     pub version: u32,
     /// The state root, absolute.
     pub root: PathBuf,
-    /// The container.
+    /// The container; empty for files.
     pub id: String,
     /// The OCI runtime, absolute.
     pub runc: PathBuf,
     /// What to do.
     pub errand: Errand,
+    /// The ids of the user namespace to do it in: of a bridge that is not root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<Mapping>,
+}
+
+impl Launch {
+    /// The version of [`PROTOCOL_VERSION`] that it needs.
+    pub fn needed_version(&self) -> u32 {
+        match (&self.mapping, &self.errand) {
+            (None, Errand::Start { .. } | Errand::Adopt | Errand::Reap | Errand::Exec(_)) => 2,
+            _ => 3,
+        }
+    }
 }
 
 /// What a shim is started for.
@@ -52,6 +65,49 @@ pub enum Errand {
     /// The socket stays open after the reply: an [`ExecEnd`] follows when the process has ended. It is killed when the
     /// bridge hangs up.
     Exec(Further),
+    /// Does something with files; no container is named. Of version 3, with a mapping.
+    Files(Files),
+}
+
+/// What is done with files in the user namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Files {
+    /// Unpacks the tar stream of the socket that comes with the launch into an empty directory.
+    Unpack {
+        /// The directory, absolute.
+        directory: PathBuf,
+        /// The most entries.
+        max_entries: u64,
+    },
+    /// Tells how much room they take, as [`Told::Measured`].
+    Measure {
+        /// Absolute paths.
+        paths: Vec<PathBuf>,
+    },
+    /// Removes a tree.
+    Remove {
+        /// Its absolute path.
+        path: PathBuf,
+    },
+    /// Tries whether a container's file system can be made below the state root.
+    Probe,
+}
+
+/// What an errand tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// A layer was unpacked.
+    Unpacked {
+        /// Whether it hides everything below it.
+        is_opaque: bool,
+    },
+    /// Room was measured.
+    Measured {
+        /// How much.
+        bytes: u64,
+    },
 }
 
 /// A volume that is filled with what the image has at its place, if nobody has mounted it before.
@@ -102,6 +158,9 @@ pub struct Reply {
     pub version: u32,
     /// Whether the errand succeeded.
     pub result: Result<(), Failure>,
+    /// What it tells beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
 }
 
 /// Why a shim could not do what it was asked to.
@@ -133,6 +192,10 @@ pub enum FailureKind {
     DiskFull,
     /// This shim cannot do it.
     Unsupported,
+    /// A layer is broken or hostile.
+    BadContent,
+    /// A cap would be passed.
+    TooLarge,
     /// Anything else.
     Internal,
 }
@@ -162,6 +225,7 @@ impl Reply {
         Reply {
             version: PROTOCOL_VERSION,
             result,
+            told: None,
         }
     }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 /// volumes/NAME/    a named volume
 /// volumes/.uses/ID the names of the volumes that a container mounts
 /// images/          the image store
+/// mapping          which ids its files belong to, without root
 /// events           what happened, see [`crate::event_log`]
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,11 @@ impl Root {
     /// A container's directory.
     pub fn home(&self, id: ContainerId) -> Home {
         Home(self.containers().join(id.to_string()))
+    }
+
+    /// Which ids of the machine the ids of its containers are: of a root that is used without root.
+    pub fn mapping(&self) -> PathBuf {
+        self.0.join("mapping")
     }
 
     /// The log of events.

@@ -29,11 +29,13 @@ mod rootfs;
 mod runc;
 mod server;
 mod supervisor;
+mod trees;
 mod user;
+mod userns;
 
 pub use control::{Command, ControlRequest, ControlResponse};
 pub use event_log::{Event, EventKind};
-pub use launch::{Errand, ExecEnd, Failure, FailureKind, FreshVolume, Further, Launch, Reply};
+pub use launch::{Errand, ExecEnd, Failure, FailureKind, Files, FreshVolume, Further, Launch, Reply, Told};
 pub use layout::{Home, Root};
 pub use life::{Durability, Life, current_boot};
 pub use lock::Lock;
@@ -41,15 +43,16 @@ pub use moment::Moment;
 pub use process::Process;
 pub use restart::RestartRule;
 pub use user::USER_PLACEHOLDER;
+pub use userns::{IdRange, MapTools, Mapping, no_namespace};
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The version of [`Launch`], [`Reply`] and the control messages.
 ///
-/// A shim serves its own version and the one before. A bridge says the version that a command is of, so that it can
+/// A shim serves its own version and those before. A bridge says the version that a command is of, so that it can
 /// speak to the shims that an earlier one left.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 /// The oldest version that is served.
 pub(crate) const OLDEST_VERSION: u32 = 1;
 /// The version of the files below the state root.

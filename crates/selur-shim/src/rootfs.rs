@@ -22,11 +22,23 @@ pub(crate) fn enter_namespace() -> Result<(), Failure> {
     .map_err(|error| Failure::while_doing("cannot separate the mount namespace", error))
 }
 
+/// Which attributes overlayfs keeps its own notes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attributes {
+    /// Those that root alone can write.
+    Trusted,
+    /// Those that any owner of a file can write: without root.
+    User,
+}
+
 /// Mounts the overlay.
-pub(crate) fn mount_overlay(home: &Home, layers: &[PathBuf]) -> Result<(), Failure> {
+pub(crate) fn mount_overlay(home: &Home, layers: &[PathBuf], attributes: Attributes) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         let hint = match error.raw_os_error() {
             Some(libc::ENODEV) => ": the kernel has no overlayfs: try `modprobe overlay`",
+            Some(libc::EPERM) => {
+                ": this kernel mounts overlays for root only: Linux 5.11 or newer is needed, or run selur as root"
+            }
             Some(libc::EINVAL) => {
                 ": overlayfs cannot write there: choose a state root that is not itself on an overlay or a network file system"
             }
@@ -55,7 +67,11 @@ pub(crate) fn mount_overlay(home: &Home, layers: &[PathBuf]) -> Result<(), Failu
     let numbers: Vec<String> = lower.iter().map(|layer| layer.as_raw_fd().to_string()).collect();
     let (lower_numbers, writable_number) = (numbers.join(":"), writable.as_raw_fd());
     let options = format!(
-        "lowerdir={lower_numbers},upperdir={writable_number}/upper,workdir={writable_number}/work,index=off"
+        "lowerdir={lower_numbers},upperdir={writable_number}/upper,workdir={writable_number}/work,index=off{}",
+        match attributes {
+            Attributes::Trusted => "",
+            Attributes::User => ",userxattr",
+        }
     );
     let options = CString::new(options).map_err(|error| failed(error.into()))?;
     std::env::set_current_dir("/proc/self/fd").map_err(failed)?;
@@ -102,7 +118,7 @@ mod tests {
             .collect();
         enter_namespace().unwrap();
         for (layers, entries) in [(&layers[..], 128), (&[], 0)] {
-            mount_overlay(&home, layers).unwrap();
+            mount_overlay(&home, layers, Attributes::Trusted).unwrap();
             assert_eq!(fs::read_dir(home.rootfs()).unwrap().count(), entries);
             if entries > 0 {
                 assert_eq!(fs::read_to_string(home.rootfs().join("top")).unwrap(), "126");

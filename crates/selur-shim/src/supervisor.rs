@@ -86,7 +86,11 @@ impl Supervisor {
         ends: Ends,
     ) -> Result<Supervisor, Failure> {
         rootfs::enter_namespace()?;
-        rootfs::mount_overlay(&site.home, layers)?;
+        let attributes = match site.mapping {
+            Some(_) => rootfs::Attributes::User,
+            None => rootfs::Attributes::Trusted,
+        };
+        rootfs::mount_overlay(&site.home, layers, attributes)?;
         if let Err(failure) = fill(&site) {
             rootfs::unmount_overlay(&site.home);
             return Err(failure);
@@ -360,7 +364,7 @@ impl Supervisor {
     /// Begins a generation.
     fn run(&mut self) -> Result<(), Failure> {
         // Each time: the container may have changed its own users.
-        user::write_bundle_config(&self.site.home, &self.user)?;
+        user::write_bundle_config(&self.site, &self.user)?;
         let failed = |error: io::Error| Failure::while_doing("cannot make the container's input", error);
         let mut input = None;
         let mut console = None;

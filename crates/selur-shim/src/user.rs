@@ -1,6 +1,7 @@
 //! Which user a container's process runs as: names are looked up in the container's own files.
 
-use crate::{Failure, FailureKind, Home};
+use crate::errand::Site;
+use crate::{Failure, FailureKind, Mapping};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -25,8 +26,9 @@ struct User {
 }
 
 /// Writes the bundle's configuration with the user in its place.
-pub(crate) fn write_bundle_config(home: &Home, user: &str) -> Result<(), Failure> {
-    let user = resolve_in(&home.rootfs(), user)?;
+pub(crate) fn write_bundle_config(site: &Site, user: &str) -> Result<(), Failure> {
+    let home = &site.home;
+    let user = resolve_in(&home.rootfs(), user, site.mapping.as_ref())?;
     let doing = |error| Failure::while_doing("cannot write the bundle", error);
     let template = fs::read_to_string(home.bundle_template()).map_err(doing)?;
     let config = template.replacen(USER_PLACEHOLDER, &format!("\"user\":{user}"), 1);
@@ -34,11 +36,39 @@ pub(crate) fn write_bundle_config(home: &Home, user: &str) -> Result<(), Failure
 }
 
 /// A user as the bundle has it, looked up in the files of the container with this root.
-pub(crate) fn resolve_in(root: &Path, user: &str) -> Result<serde_json::Value, Failure> {
+pub(crate) fn resolve_in(
+    root: &Path,
+    user: &str,
+    mapping: Option<&Mapping>,
+) -> Result<serde_json::Value, Failure> {
     let passwd = read_in_root(root, "etc/passwd")?;
     let group = read_in_root(root, "etc/group")?;
-    let user = resolve(user, &passwd, &group)?;
+    let mut user = resolve(user, &passwd, &group)?;
+    if let Some(mapping) = mapping {
+        if !mapping.has(user.uid, user.gid) {
+            return Err(not_mapped(&user, mapping));
+        }
+        // Of the groups that a process is in beside its own, those that do not exist here are left out.
+        user.groups.retain(|group| mapping.has(user.uid, *group));
+    }
     Ok(serde_json::json!({ "uid": user.uid, "gid": user.gid, "additionalGids": user.groups }))
+}
+
+fn not_mapped(user: &User, mapping: &Mapping) -> Failure {
+    Failure::new(
+        FailureKind::Unsupported,
+        format!(
+            "the container is to run as the user {} with the group {}, and without root there are no more than {} here: \
+             have root add subordinate ones with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` \
+             and use a new state root, or run it as its own root with the user 0",
+            user.uid,
+            user.gid,
+            match mapping.ids() {
+                1 => "your own".to_owned(),
+                ids => format!("{ids} ids"),
+            }
+        ),
+    )
 }
 
 /// Reads a file as the container would see it; empty if there is none. Symbolic links stay within the root.

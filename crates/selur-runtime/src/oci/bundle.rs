@@ -1,9 +1,10 @@
 //! The OCI bundle: what the runtime is told about a container, confined as Docker confines it.
 
 use super::config::Config;
+use super::rootless::Delegation;
 use super::{mounts, resources, seccomp};
 use crate::NetworkMode;
-use selur_shim::{Home, Root, USER_PLACEHOLDER};
+use selur_shim::{Home, Mapping, Root, USER_PLACEHOLDER};
 use serde_json::{Value, json};
 
 /// Docker's default capabilities: CapBnd 00000000a80425fb.
@@ -54,17 +55,17 @@ const READONLY_PATHS: [&str; 6] = [
 
 /// The configuration as the shim reads it: with [`USER_PLACEHOLDER`] where the user belongs, who is looked up in the
 /// container when it is started.
-pub(super) fn template(config: &Config, root: &Root, home: &Home) -> String {
+pub(super) fn template(config: &Config, root: &Root, home: &Home, mapping: Option<&Mapping>) -> String {
     let spec = &config.spec;
     let capabilities = spec
         .capabilities
-        .over(&CAPABILITIES, resources::available_capabilities());
+        .over(&CAPABILITIES, resources::available_capabilities(mapping));
     let mut namespaces = vec!["mount", "pid", "uts", "ipc", "cgroup"];
     if spec.network == NetworkMode::None {
         namespaces.push("network");
     }
     let namespaces: Vec<Value> = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
-    json!({
+    let mut bundle = json!({
         "ociVersion": "1.0.2",
         "process": {
             placeholder_key(): placeholder_value(),
@@ -81,17 +82,31 @@ pub(super) fn template(config: &Config, root: &Root, home: &Home) -> String {
         },
         "root": { "path": home.rootfs(), "readonly": spec.read_only_root },
         "hostname": config.hostname,
-        "mounts": mounts::all(spec, root, home),
+        "mounts": mounts::all(spec, root, home, mapping),
         "linux": {
-            "cgroupsPath": format!("/selur/{}", config.id),
             "namespaces": namespaces,
-            "resources": resources::linux(&spec.resources),
             "seccomp": seccomp::profile(&capabilities),
             "maskedPaths": MASKED_PATHS,
             "readonlyPaths": READONLY_PATHS,
         },
-    })
-    .to_string()
+    });
+    let (path, resources) = match mapping {
+        None => (
+            Some(format!("/selur/{}", config.id)),
+            Some(resources::linux(&spec.resources)),
+        ),
+        Some(_) => (
+            Delegation::own().path(&config.id),
+            resources::linux_without_root(&spec.resources),
+        ),
+    };
+    if let Some(path) = path {
+        bundle["linux"]["cgroupsPath"] = path.into();
+    }
+    if let Some(resources) = resources {
+        bundle["linux"]["resources"] = resources;
+    }
+    bundle.to_string()
 }
 
 /// The variables of the process; a terminal needs one more.

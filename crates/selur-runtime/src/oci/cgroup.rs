@@ -2,11 +2,13 @@
 //!
 //! Source: Linux `Documentation/admin-guide/cgroup-v1/` and `cgroup-v2.rst`.
 
+use selur_protocol::ContainerId;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const MOUNT: &str = "/sys/fs/cgroup";
+/// Where cgroups are mounted.
+pub(super) const MOUNT: &str = "/sys/fs/cgroup";
 /// Version 1 says "no limit" by a number near the greatest.
 const NO_LIMIT: u64 = 1 << 60;
 
@@ -51,11 +53,39 @@ impl Cgroup {
         cgroup
     }
 
-    fn former(&self, controller: &str) -> Option<&Path> {
+    /// The directory of a controller of version 1.
+    pub(super) fn former(&self, controller: &str) -> Option<&Path> {
         let mut hierarchies = self.former.iter();
         let has =
             |(controllers, _): &&(Vec<String>, PathBuf)| controllers.iter().any(|name| name == controller);
         hierarchies.find(has).map(|(_, path)| path.as_path())
+    }
+
+    /// The directory of version 2, where there is no other.
+    pub(super) fn only_unified(&self) -> Option<&Path> {
+        match self.former.is_empty() {
+            true => self.unified.as_deref(),
+            false => None,
+        }
+    }
+
+    /// All directories of version 1.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Path> {
+        self.former.iter().map(|(_, path)| path.as_path())
+    }
+
+    /// The same without the directories that are not the container's own.
+    pub(super) fn of_container(mut self, id: ContainerId) -> Cgroup {
+        let id = id.to_string();
+        let is_own = |path: &Path| path.file_name().is_some_and(|name| name == id.as_str());
+        self.former.retain(|(_, path)| is_own(path));
+        self.unified = self.unified.filter(|path| is_own(path));
+        self
+    }
+
+    /// Whether its processes can be frozen.
+    pub(super) fn can_freeze(&self) -> bool {
+        self.former("freezer").is_some() || self.only_unified().is_some()
     }
 
     /// A file of version 1, or one of version 2 if that controller is there.

@@ -23,7 +23,7 @@ pub(super) async fn create(
     abort: CancellationToken,
 ) -> Result<Done, RuntimeError> {
     spec.check()?;
-    resources::check(&spec)?;
+    resources::check(&spec, site.mapping())?;
     mounts::check_sources(&spec)?;
     if let Some(name) = name.clone() {
         // A name that is taken is not worth a pull; whether it is free is decided when it is claimed.

@@ -1,7 +1,7 @@
 //! Deletes a container. It is gone when its life is removed; what follows can be done again by anybody.
 
 use super::hold::Patience;
-use super::{Site, failure, remove};
+use super::{Site, failure};
 use crate::{Done, RuntimeError};
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::{ContainerId, Status};
@@ -36,7 +36,7 @@ pub(super) fn delete(
         return Err(failure::wrong_state("delete", life.state));
     }
     site.end(id, force)?;
-    remove::cgroups(id);
+    site.remove_cgroups(id);
     let removing = |error: io::Error| failure::io("cannot remove the container", error);
     // As its last shim left it, or as an end that nobody saw.
     let last = site.settle(id, &hold).ok();
@@ -49,7 +49,9 @@ pub(super) fn delete(
     }
     site.store.unpin(id)?;
     site.release_volumes(id)?;
-    remove::tree(site.root.home(id).path()).map_err(removing)?;
+    site.hands
+        .remove(site.root.home(id).path())
+        .map_err(failure::tree)?;
     let _ = fs::remove_file(site.root.alive(id));
     site.release_gone(id, hold);
     Ok(Done::default())

@@ -3,6 +3,7 @@
 use crate::RuntimeError;
 use selur_protocol::{ContainerId, State, Status};
 use selur_shim::{Failure, FailureKind};
+use selur_tree::TreeError;
 use std::io;
 
 /// What the disk refused, and during what.
@@ -34,9 +35,20 @@ pub(super) fn shim(failure: Failure) -> RuntimeError {
         FailureKind::WrongState | FailureKind::Busy => (Status::InvalidState, ""),
         FailureKind::Unsupported => (Status::Unsupported, ""),
         FailureKind::DiskFull => (Status::ResourceExhausted, ""),
-        FailureKind::BadRequest | FailureKind::Internal => (Status::InternalError, ""),
+        FailureKind::BadRequest | FailureKind::Internal | FailureKind::BadContent | FailureKind::TooLarge => {
+            (Status::InternalError, "")
+        }
     };
     RuntimeError::new(status, failure.message + hint)
+}
+
+/// Why a tree of files could not be removed.
+pub(super) fn tree(error: TreeError) -> RuntimeError {
+    match error {
+        TreeError::Io { what, source } => io(what, source),
+        TreeError::Unsupported(words) => RuntimeError::new(Status::Unsupported, words),
+        other => internal(other.to_string()),
+    }
 }
 
 pub(super) fn not_found(id: ContainerId) -> RuntimeError {

@@ -1,9 +1,10 @@
 //! start, stop, kill, pause and resume. What another process did meanwhile is found under the lock.
 
+use super::cgroup::Cgroup;
 use super::config::Config;
 use super::control::{self, Answer};
 use super::hold::{Hold, Patience};
-use super::{Site, block, bundle, failure, mounts};
+use super::{Site, block, bundle, failure, mounts, rootless};
 use crate::{Done, NetworkMode, RestartPolicy, RuntimeError};
 use selur_protocol::{ContainerId, Signal, State};
 use selur_shim::{Command, Errand, Life, RestartRule};
@@ -50,10 +51,14 @@ pub(super) fn start(
     let home = site.root.home(id);
     let config = Config::read(&home)?.ok_or_else(|| failure::not_found(id))?;
     mounts::check_sources(&config.spec)?;
+    if site.mapping().is_some() {
+        // Another process may have made it, in other cgroups.
+        rootless::check_limits(&config.spec.resources)?;
+    }
     // Here, not when the container is made: a power failure after that could leave it empty.
     fs::write(
         home.bundle_template(),
-        bundle::template(&config, &site.root, &home),
+        bundle::template(&config, &site.root, &home, site.mapping()),
     )
     .map_err(|error| failure::io("cannot write the container's bundle", error))?;
     if config.spec.network == NetworkMode::Host {
@@ -161,6 +166,7 @@ pub(super) fn pause(
     id: ContainerId,
     abort: &CancellationToken,
 ) -> Result<Done, RuntimeError> {
+    site.refuse_freezing(id)?;
     change(site, id, abort, "pause", Command::Pause, |state| match state {
         State::Running => Need::Ask,
         State::Paused => Need::Nothing,
@@ -216,6 +222,22 @@ fn change(
 }
 
 impl Site {
+    /// Refuses to freeze a container without root that runs in cgroups of others.
+    fn refuse_freezing(&self, id: ContainerId) -> Result<(), RuntimeError> {
+        if self.mapping().is_none() {
+            return Ok(());
+        }
+        let life = self.life(id)?.filter(|life| life.state == State::Running);
+        let Some(process) = life.and_then(|life| life.process) else {
+            return Ok(());
+        };
+        let cgroup = Cgroup::of(process.pid).filter(|_| process.is_alive());
+        match cgroup.map(|cgroup| cgroup.of_container(id)) {
+            Some(own) if !own.can_freeze() => Err(rootless::needs_cgroups("pause")),
+            _ => Ok(()),
+        }
+    }
+
     /// Has a new shim take over a container that runs without one.
     pub(super) fn ensure_shim(&self, id: ContainerId, life: &Life, hold: &Hold) -> Result<(), RuntimeError> {
         let _ = hold;

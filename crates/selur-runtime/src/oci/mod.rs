@@ -30,13 +30,15 @@ pub(crate) mod prerequisites;
 mod recovery;
 mod remove;
 mod resources;
+mod rootless;
 mod seccomp;
 mod session;
 mod stats;
 mod volumes;
 mod watch;
 
-use crate::store::Store;
+use crate::hands::{self, Hands};
+use crate::store::{Store, StoreOptions};
 use crate::{
     AttachOptions, ContainerProcess, Done, Effect, EventOptions, EventStream, ExecSpec, Images, Inspection,
     LogOptions, LogStream, Observation, Operation, Runtime, RuntimeError, Session, StatsOptions, StatsStream,
@@ -45,9 +47,9 @@ use crate::{
 use config::Config;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use launch::Launcher;
+use launch::{Errands, Launcher};
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{Life, Root};
+use selur_shim::{Life, Mapping, Root};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +60,7 @@ pub use launch::ShimLocation;
 /// Where this backend finds what it needs. What is absent is looked for.
 #[derive(Clone, Debug, Default)]
 pub struct OciOptions {
-    /// Else `$SELUR_ROOT`, else `/var/lib/selur` for root, else `$XDG_DATA_HOME/selur`.
+    /// Else `$SELUR_ROOT`, else `/var/lib/selur` for root, else `$XDG_DATA_HOME/selur`, else `~/.local/share/selur`.
     pub state_root: Option<PathBuf>,
     /// The program that holds a container.
     pub shim: ShimLocation,
@@ -88,7 +90,9 @@ pub struct Oci {
 struct Site {
     root: Root,
     store: Store,
-    launcher: Launcher,
+    launcher: Arc<Launcher>,
+    /// Who touches the containers' files.
+    hands: Arc<dyn Hands>,
     /// The id of this boot.
     boot: String,
 }
@@ -98,20 +102,27 @@ impl Oci {
     /// half-made containers left, and takes over containers whose shim has died. Blocks.
     ///
     /// # Errors
-    /// - `permission_denied`: not root, or the state root cannot be written to.
-    /// - `unsupported`: runc, the shim, overlayfs or cgroups are missing; or the root is of a newer schema.
+    /// - `permission_denied`: a root without the right to mount, or the state root cannot be written to.
+    /// - `unsupported`: runc, the shim, overlayfs or cgroups are missing; the root is of a newer schema, or of other ids;
+    ///   without root, the machine allows no user namespace, or no overlay in one.
     ///
     /// Each message says what is missing and what mends it.
     pub fn open(options: OciOptions) -> Result<Oci, RuntimeError> {
         let found = prerequisites::check(&options)?;
         let boot =
             selur_shim::current_boot().map_err(|error| failure::io("cannot read the boot's id", error))?;
+        let hands: Arc<dyn Hands> = match found.launcher.mapping {
+            None => Arc::new(hands::Root),
+            Some(_) => Arc::new(Errands::new(found.launcher.clone(), found.root.path().to_owned())),
+        };
         let site = Arc::new(Site {
-            store: Store::open(found.root.path())?,
-            launcher: Launcher {
-                shim: found.shim,
-                runc: found.runc,
-            },
+            store: Store::open_by(
+                found.root.path(),
+                StoreOptions::from_environment()?,
+                hands.clone(),
+            )?,
+            launcher: found.launcher,
+            hands,
             root: found.root,
             boot,
         });
@@ -126,6 +137,11 @@ impl Oci {
     /// The state root.
     pub fn state_root(&self) -> &std::path::Path {
         self.site.root.path()
+    }
+
+    /// How many ids containers have, without root; nothing for root, who has all of them.
+    pub fn rootless_ids(&self) -> Option<u64> {
+        self.site.mapping().map(Mapping::ids)
     }
 
     /// The OCI runtime that runs the processes.
@@ -253,6 +269,21 @@ async fn block<T: Send + 'static>(
             let message = "the work on the container ended unexpectedly";
             Err(RuntimeError::with_source(Status::InternalError, message, error))
         })
+}
+
+impl Site {
+    /// The ids of the user namespace, without root.
+    fn mapping(&self) -> Option<&Mapping> {
+        self.launcher.mapping.as_ref()
+    }
+
+    /// Removes what runc left of the cgroups of a container that has no process.
+    fn remove_cgroups(&self, id: ContainerId) {
+        match self.mapping() {
+            None => remove::cgroups(id),
+            Some(_) => rootless::Delegation::own().remove(id),
+        }
+    }
 }
 
 fn inspect(site: &Site, id: ContainerId) -> Result<Done, RuntimeError> {

@@ -1,15 +1,19 @@
 //! What is mounted into a container: what Docker mounts into each, and what the specification asks for.
 
 use crate::spec::Mount;
-use crate::{ContainerSpec, RuntimeError};
+use crate::{ContainerSpec, NetworkMode, RuntimeError};
+use rustix::fs::StatVfsMountFlags;
 use selur_protocol::Status;
-use selur_shim::{FreshVolume, Home, Root};
+use selur_shim::{FreshVolume, Home, Mapping, Root};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
 /// Since when mounts below a bind mount can be made read-only with it. Source: mount_setattr(2).
 const RECURSIVE_READ_ONLY: (u32, u32) = (5, 12);
+
+/// The group `tty` of every distribution, which owns terminals.
+const TERMINAL_GROUP: u32 = 5;
 
 /// Refuses bind mounts of what does not exist.
 ///
@@ -39,9 +43,14 @@ pub(super) fn volumes(spec: &ContainerSpec) -> Vec<FreshVolume> {
 }
 
 /// Every mount, outer ones first: what is mounted on a directory must not hide what was mounted in it.
-pub(super) fn all(spec: &ContainerSpec, root: &Root, home: &Home) -> Vec<Value> {
-    let asked: Vec<(String, Value)> = spec.mounts.iter().map(|mount| asked(mount, root)).collect();
-    let mut mounts: Vec<(String, Value)> = defaults(home)
+pub(super) fn all(spec: &ContainerSpec, root: &Root, home: &Home, mapping: Option<&Mapping>) -> Vec<Value> {
+    let asked = spec.mounts.iter().map(|mount| asked(mount, root, mapping));
+    let asked: Vec<(String, Value)> = asked.collect();
+    let mut defaults = defaults(home);
+    if let Some(mapping) = mapping {
+        fit_namespace(&mut defaults, spec, mapping);
+    }
+    let mut mounts: Vec<(String, Value)> = defaults
         .into_iter()
         .filter(|(target, _)| !asked.iter().any(|(other, _)| other == target))
         .collect();
@@ -50,15 +59,39 @@ pub(super) fn all(spec: &ContainerSpec, root: &Root, home: &Home) -> Vec<Value> 
     mounts.into_iter().map(|(_, mount)| mount).collect()
 }
 
-fn asked(mount: &Mount, root: &Root) -> (String, Value) {
+/// What is mounted in another way in a user namespace.
+fn fit_namespace(defaults: &mut [(String, Value)], spec: &ContainerSpec, mapping: &Mapping) {
+    for (target, mount) in defaults {
+        match target.as_str() {
+            // A group that does not exist there cannot own terminals.
+            "/dev/pts" if !mapping.has(0, TERMINAL_GROUP) => {
+                if let Some(options) = mount["options"].as_array_mut() {
+                    options.retain(|option| option != "gid=5");
+                }
+            }
+            // sysfs shows a network, and can be mounted by whom that belongs to.
+            "/sys" if spec.network == NetworkMode::Host => {
+                let mut options = vec!["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"];
+                if super::seccomp::kernel() >= RECURSIVE_READ_ONLY {
+                    options.push("rro");
+                }
+                *mount =
+                    json!({ "destination": "/sys", "type": "bind", "source": "/sys", "options": options });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn asked(mount: &Mount, root: &Root, mapping: Option<&Mapping>) -> (String, Value) {
     let target = mount.normal_target();
     let value = match mount {
         Mount::Bind {
             source, read_only, ..
-        } => bind(Path::new(source), &target, *read_only),
+        } => bind(Path::new(source), &target, *read_only, mapping),
         Mount::Volume {
             source, read_only, ..
-        } => bind(&root.volume_data(source), &target, *read_only),
+        } => bind(&root.volume_data(source), &target, *read_only, mapping),
         Mount::Tmpfs {
             size_bytes,
             mode,
@@ -81,12 +114,33 @@ fn asked(mount: &Mount, root: &Root) -> (String, Value) {
     (target, value)
 }
 
-fn bind(source: &Path, target: &str, read_only: bool) -> Value {
-    let options: &[&str] = match read_only {
+fn bind(source: &Path, target: &str, read_only: bool, mapping: Option<&Mapping>) -> Value {
+    let base: &[&str] = match read_only {
         false => &["rbind", "rprivate", "rw"],
         true if super::seccomp::kernel() >= RECURSIVE_READ_ONLY => &["rbind", "rprivate", "ro", "rro"],
         true => &["rbind", "rprivate", "ro"],
     };
+    let mut options = base.to_vec();
+    // In a user namespace a mount keeps the flags of the host's, and must be asked for with them to be made read-only.
+    if mapping.is_some()
+        && let Ok(found) = rustix::fs::statvfs(source)
+    {
+        let locked = [
+            (StatVfsMountFlags::NOSUID, "nosuid"),
+            (StatVfsMountFlags::NODEV, "nodev"),
+            (StatVfsMountFlags::NOEXEC, "noexec"),
+            (StatVfsMountFlags::NOATIME, "noatime"),
+            (StatVfsMountFlags::RELATIME, "relatime"),
+        ];
+        let locked = locked
+            .into_iter()
+            .filter(|(flag, _)| found.f_flag.contains(*flag));
+        options.extend(locked.map(|(_, option)| option));
+        if found.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            options.retain(|option| *option != "rw");
+            options.push("ro");
+        }
+    }
     json!({ "destination": target, "type": "bind", "source": source, "options": options })
 }
 

@@ -1,16 +1,17 @@
 //! What real containers need, and what to do where it is missing.
 
-use super::{OciOptions, failure, launch};
+use super::{OciOptions, failure, launch, rootless};
 use crate::RuntimeError;
 use crate::doctor::remedies;
-use launch::Shim;
+use launch::Launcher;
 use selur_protocol::Status;
-use selur_shim::{Root, SCHEMA_VERSION};
+use selur_shim::{Files, Root, SCHEMA_VERSION};
 use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// `CAP_SYS_ADMIN`, which mounts need. Source: linux/capability.h.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -20,17 +21,23 @@ const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 /// What was found.
 pub(super) struct Found {
     pub(super) root: Root,
-    pub(super) shim: Shim,
-    pub(super) runc: PathBuf,
+    pub(super) launcher: Arc<Launcher>,
 }
 
 pub(super) fn check(options: &OciOptions) -> Result<Found, RuntimeError> {
-    privileges()?;
-    kernel()?;
+    let mapping = match rustix::process::geteuid().is_root() {
+        true => {
+            privileges()?;
+            None
+        }
+        false => Some(rootless::mapping()?),
+    };
+    kernel(mapping.is_some())?;
     let runc = runc(options)?;
     let shim = launch::find_shim(&options.shim)?;
-    let root = open_root(state_root(options)?)?;
-    Ok(Found { root, shim, runc })
+    let launcher = Arc::new(Launcher { shim, runc, mapping });
+    let root = open_root(state_root(options)?, &launcher)?;
+    Ok(Found { root, launcher })
 }
 
 /// Where runc is.
@@ -52,12 +59,6 @@ fn missing(message: impl Into<String>) -> RuntimeError {
 
 fn privileges() -> Result<(), RuntimeError> {
     let denied = |message: &str| Err(RuntimeError::new(Status::PermissionDenied, message));
-    if !rustix::process::geteuid().is_root() {
-        return denied(
-            "real containers need root: run this as root, for example with sudo (containers without root, in user \
-             namespaces, are not built yet)",
-        );
-    }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
@@ -71,7 +72,7 @@ fn privileges() -> Result<(), RuntimeError> {
     Ok(())
 }
 
-fn kernel() -> Result<(), RuntimeError> {
+fn kernel(is_rootless: bool) -> Result<(), RuntimeError> {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let has_overlay = known
         .lines()
@@ -86,7 +87,8 @@ fn kernel() -> Result<(), RuntimeError> {
         )));
     }
     let has_controllers = fs::read_dir("/sys/fs/cgroup").is_ok_and(|mut entries| entries.next().is_some());
-    if !has_controllers {
+    // Without root they are used where they are the user's.
+    if !has_controllers && !is_rootless {
         return Err(missing(format!(
             "no cgroups are mounted at /sys/fs/cgroup: {}",
             remedies::CGROUPS
@@ -144,8 +146,11 @@ pub(crate) fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> 
             .filter(|root| !root.is_empty())
             .map(PathBuf::from)
     });
-    // Not root is refused above; `$XDG_DATA_HOME/selur` is for the day when it is not.
-    let root = chosen.unwrap_or_else(|| PathBuf::from("/var/lib/selur"));
+    let root = match chosen {
+        Some(root) => root,
+        None if rustix::process::geteuid().is_root() => PathBuf::from("/var/lib/selur"),
+        None => rootless::state_root()?,
+    };
     let root = std::path::absolute(&root)
         .map_err(|error| failure::io(format_args!("{} is no state root", root.display()), error))?;
     if root.to_str().is_none_or(|text| text.contains(char::is_control)) {
@@ -160,7 +165,7 @@ pub(crate) fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> 
     Ok(root)
 }
 
-fn open_root(path: PathBuf) -> Result<Root, RuntimeError> {
+fn open_root(path: PathBuf, launcher: &Launcher) -> Result<Root, RuntimeError> {
     let failed = |error: io::Error| {
         let message = format!(
             "cannot use {} as the state root: {}",
@@ -173,6 +178,16 @@ fn open_root(path: PathBuf) -> Result<Root, RuntimeError> {
     let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     private(&path).map_err(failed)?;
     let schema = path.join("schema");
+    let is_new = fs::metadata(&schema).map_or(true, |found| found.len() == 0);
+    rootless::check_recorded(&root, is_new, launcher.mapping.as_ref())?;
+    if let Some(mapping) = &launcher.mapping
+        && !root.mapping().exists()
+    {
+        // Once: later an errand says what the machine does not allow any more.
+        launcher.files(root.path(), Files::Probe).map_err(failure::tree)?;
+        // Before the schema, by which a root of root's is known.
+        rootless::record(&root, mapping).map_err(failed)?;
+    }
     match fs::read_to_string(&schema) {
         Ok(text) if text.trim().parse() == Ok(SCHEMA_VERSION) => {}
         // A crash before the first containers, or the first bridge at work just now.

@@ -1,7 +1,7 @@
 //! Mends what processes left that died in the middle.
 
+use super::Site;
 use super::hold::{Hold, ids_in};
-use super::{Site, remove};
 use selur_protocol::ContainerId;
 use selur_shim::Errand;
 use std::fs;
@@ -71,8 +71,8 @@ impl Site {
         if self.root.runc_state(id).exists() {
             let _ = self.launcher.launch(&self.root, id, Errand::Reap);
         }
-        remove::cgroups(id);
-        let removed = remove::tree(self.root.home(id).path());
+        self.remove_cgroups(id);
+        let removed = self.hands.remove(self.root.home(id).path());
         let unpinned = self.store.unpin(id);
         let released = self.release_volumes(id);
         let _ = fs::remove_file(self.root.state_draft(id));

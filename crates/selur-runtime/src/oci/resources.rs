@@ -1,7 +1,9 @@
 //! What a container may use of this machine, and which powers it may have here.
 
+use super::rootless;
 use crate::{ContainerSpec, Resources, RuntimeError};
 use selur_protocol::Status;
+use selur_shim::Mapping;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -14,7 +16,8 @@ const CPU_PERIOD_US: u64 = 100_000;
 /// # Errors
 /// - `invalid_request`: more processors than there are.
 /// - `unsupported`: a capability that this process lacks.
-pub(super) fn check(spec: &ContainerSpec) -> Result<(), RuntimeError> {
+/// - `unsupported` also: without root, a limit of which this user has no cgroups.
+pub(super) fn check(spec: &ContainerSpec, mapping: Option<&Mapping>) -> Result<(), RuntimeError> {
     let refuse = |status, message| Err(RuntimeError::new(status, message));
     if let (Some(wanted), Some(online)) = (spec.resources.cpus, online_cpus())
         && wanted > f64::from(online)
@@ -26,13 +29,28 @@ pub(super) fn check(spec: &ContainerSpec) -> Result<(), RuntimeError> {
             ),
         );
     }
-    match spec.capabilities.first_unavailable(available_capabilities()) {
+    if mapping.is_some() {
+        rootless::check_limits(&spec.resources)?;
+    }
+    match spec
+        .capabilities
+        .first_unavailable(available_capabilities(mapping))
+    {
         Some(name) => refuse(
             Status::Unsupported,
             format!("capabilities.add: {name} is not to be had here: run selur with it, or leave it out"),
         ),
         None => Ok(()),
     }
+}
+
+/// `linux.resources` of the OCI configuration without root: none where nothing is limited, because runc would look for
+/// cgroups that are not the user's. Devices need no rule: there are none but those that runc brings.
+pub(super) fn linux_without_root(resources: &Resources) -> Option<Value> {
+    let mut linux = linux(resources);
+    let limits = linux.as_object_mut()?;
+    limits.remove("devices");
+    (!limits.is_empty()).then_some(linux)
 }
 
 /// `linux.resources` of the OCI configuration.
@@ -58,8 +76,14 @@ pub(super) fn linux(resources: &Resources) -> Value {
     linux
 }
 
-/// The capabilities that this process, and so a container of its, can have: bits by their numbers.
-pub(super) fn available_capabilities() -> u64 {
+/// The capabilities that this process, and so a container of its, can have: bits by their numbers. Root of a user
+/// namespace has all of them there.
+pub(super) fn available_capabilities(mapping: Option<&Mapping>) -> u64 {
+    if mapping.is_some() {
+        let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
+        let last: u32 = last.trim().parse().unwrap_or(0);
+        return u64::MAX >> 63_u32.saturating_sub(last);
+    }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = |field: &str| {
         let mut lines = status.lines();

@@ -2,7 +2,7 @@
 
 use super::cgroup::Cgroup;
 use super::config::Config;
-use super::{Site, block, failure};
+use super::{Site, block, failure, rootless};
 use crate::{ContainerProcess, NetworkMode, RuntimeError, Stats, StatsOptions, StatsStream};
 use futures_util::stream::{self, StreamExt};
 use selur_protocol::{ContainerId, State, Status};
@@ -35,6 +35,11 @@ pub(super) fn stream(
         ));
     }
     let sampler = Sampler::find(site, id, "sample")?;
+    if site.mapping().is_some()
+        && (sampler.cgroup.cpu_ns().is_none() || sampler.cgroup.memory_bytes().is_none())
+    {
+        return Err(rootless::needs_cgroups("tell what is used by"));
+    }
     let site = site.clone();
     let mut interval = interval(Duration::from_millis(options.interval_ms.into()));
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -76,6 +81,11 @@ impl Sampler {
         let cgroup = Cgroup::of(process.pid)
             .filter(|_| process.is_alive())
             .ok_or_else(|| failure::wrong_state(word, State::Stopped))?;
+        let cgroup = match site.mapping() {
+            // One in which others are, too, tells nothing of the container.
+            Some(_) => cgroup.of_container(id),
+            None => cgroup,
+        };
         Ok(Sampler {
             id,
             process,
@@ -142,6 +152,9 @@ impl Sampler {
 /// The processes of a running container.
 pub(super) fn top(site: &Site, id: ContainerId) -> Result<Vec<ContainerProcess>, RuntimeError> {
     let sampler = Sampler::find(site, id, "list the processes of")?;
+    if site.mapping().is_some() {
+        return Ok(rootless::processes(sampler.process.pid, process));
+    }
     let pids = sampler.cgroup.pids_in().into_iter();
     Ok(pids.filter_map(process).collect())
 }

@@ -7,7 +7,7 @@
 
 use super::config::Config;
 use super::hold::{Patience, ids_in};
-use super::{Oci, Site, failure, remove};
+use super::{Oci, Site, failure};
 use crate::events;
 use crate::spec::check_volume_name;
 use crate::{ContainerSpec, EventKind, RuntimeError, Volume, VolumeOptions, Volumes};
@@ -129,7 +129,7 @@ impl Site {
         drop(lock);
         for (_claim, path) in left {
             // What fails here fails again, and is no reason to refuse everything else.
-            let _ = remove::tree(&path);
+            let _ = self.hands.remove(&path);
         }
     }
 
@@ -200,7 +200,7 @@ impl Site {
         sync(&self.root.volumes()).map_err(failed)?;
         events::tell(self.root.path(), EventKind::VolumeDeleted, name);
         drop(lock);
-        remove::tree(&trash).map_err(failed)
+        self.hands.remove(&trash).map_err(failure::tree)
     }
 
     /// Refuses to remove a volume for a container that mounts it. The record of one that was never finished is removed.
@@ -233,7 +233,7 @@ impl Site {
             .and_then(|()| fs::rename(&draft, self.root.volume(name)))
             .and_then(|()| sync(&self.root.volumes()));
         if made.is_err() {
-            let _ = remove::tree(&draft);
+            let _ = self.hands.remove(&draft);
         }
         made.map_err(|error| failure::io(format_args!("cannot make the volume {name}"), error))?;
         events::tell(self.root.path(), EventKind::VolumeCreated, name);

@@ -3,10 +3,12 @@
 use super::digest::Digest;
 use super::disk::{self, FileLock, Workspace};
 use super::error::{During, StoreError};
+use crate::hands::Hands;
 use crate::{EventKind, events};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The version of every file that the store writes. A reader refuses newer ones.
 pub(super) const SCHEMA: u32 = 1;
@@ -15,6 +17,7 @@ pub(super) const SCHEMA: u32 = 1;
 #[derive(Clone, Debug)]
 pub(super) struct Directories {
     root: PathBuf,
+    hands: Arc<dyn Hands>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -24,9 +27,9 @@ struct Marker {
 
 impl Directories {
     /// Makes what does not exist, and removes what dead processes left.
-    pub(super) fn open(root: PathBuf) -> Result<Directories, StoreError> {
+    pub(super) fn open(root: PathBuf, hands: Arc<dyn Hands>) -> Result<Directories, StoreError> {
         use std::os::unix::fs::DirBuilderExt;
-        let directories = Directories { root };
+        let directories = Directories { root, hands };
         for name in ["", "blobs", "layers", "refs", "uses", "leases", "locks", "ingest"] {
             let path = directories.root.join(name);
             // Nobody else may come in: layers hold setuid files, and device nodes.
@@ -47,7 +50,7 @@ impl Directories {
                 disk::remove_file(&path)?;
             }
         }
-        Workspace::sweep(&directories.ingest())?;
+        Workspace::sweep(&directories.ingest(), &*directories.hands)?;
         super::leases::sweep(&directories)?;
         for path in disk::list_directory(&directories.root.join("locks"))? {
             if let Some(abandoned) = FileLock::attempt(&path)? {
@@ -55,6 +58,11 @@ impl Directories {
             }
         }
         Ok(directories)
+    }
+
+    /// Who touches the files of layers.
+    pub(super) fn hands(&self) -> &Arc<dyn Hands> {
+        &self.hands
     }
 
     /// The store's lock, for sections that last milliseconds. Blocks.

@@ -1,13 +1,15 @@
-//! Writing that a crash cannot halve, locks between processes, and removal of any tree.
+//! Writing that a crash cannot halve, and locks between processes.
 
 use super::error::{During, StoreError};
+use crate::hands::Hands;
 use ring::rand::SecureRandom;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::FlockOperation;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -171,100 +173,19 @@ pub(super) fn try_lock(file: impl AsFd, path: &Path) -> Result<bool, StoreError>
     }
 }
 
-/// Removes a directory and all below it, however deep; that it does not exist is fine.
-///
-/// Directories that are not empty are moved up beside the one being removed, so neither the stack, nor the number of
-/// open files, nor the length of a path bounds the depth. Symbolic links are never followed.
-pub(super) fn remove_tree(path: &Path) -> Result<(), StoreError> {
-    let what = || format!("removing {}", path.display());
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let top = match rustix::fs::open(path, flags, Mode::empty()) {
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
-        other => other.during(what)?,
-    };
-    empty_directory(top.as_fd()).during(what)?;
-    std::fs::remove_dir(path).during(what)
-}
-
-/// Removes everything in a directory, however deep.
-pub(super) fn empty_directory(top: BorrowedFd<'_>) -> rustix::io::Result<()> {
-    let mut moved = 0u64;
-    loop {
-        let mut directories = Vec::new();
-        for name in names(top)? {
-            match rustix::fs::unlinkat(top, &name, AtFlags::empty()) {
-                Ok(()) => {}
-                Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => directories.push(name),
-                Err(error) => return Err(error),
-            }
-        }
-        if directories.is_empty() {
-            return Ok(());
-        }
-        for directory in directories {
-            flatten(top, &directory, &mut moved)?;
-            rustix::fs::unlinkat(top, &directory, AtFlags::REMOVEDIR)?;
-        }
-    }
-}
-
-/// Empties one directory: files are removed, directories are moved to `top`.
-fn flatten(top: BorrowedFd<'_>, directory: &std::ffi::CString, moved: &mut u64) -> rustix::io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let inner: OwnedFd = rustix::fs::openat(top, directory, flags, Mode::empty())?;
-    for name in names(inner.as_fd())? {
-        match rustix::fs::unlinkat(&inner, &name, AtFlags::empty()) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {
-                if rustix::fs::unlinkat(&inner, &name, AtFlags::REMOVEDIR).is_err() {
-                    move_up(&inner, &name, top, moved)?;
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn move_up(
-    from: &OwnedFd,
-    name: &std::ffi::CString,
-    top: BorrowedFd<'_>,
-    moved: &mut u64,
-) -> rustix::io::Result<()> {
-    loop {
-        *moved += 1;
-        let free = format!("{TEMPORARY_PREFIX}removed-{moved}");
-        match rustix::fs::renameat_with(from, name, top, &free, rustix::fs::RenameFlags::NOREPLACE) {
-            Err(rustix::io::Errno::EXIST) => {}
-            other => return other,
-        }
-    }
-}
-
-fn names(directory: BorrowedFd<'_>) -> rustix::io::Result<Vec<std::ffi::CString>> {
-    let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(directory)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    Ok(names)
-}
-
 /// A directory for things that are not finished. It and all in it go away on drop; if the process dies, the next
 /// process that opens the store removes it, because its lock is free then.
 #[derive(Debug)]
 pub(super) struct Workspace {
     path: PathBuf,
+    hands: Arc<dyn Hands>,
     // Held for its lock only.
     _directory: File,
 }
 
 impl Workspace {
     /// Makes a new one. The caller holds the store's lock, so that no sweep sees it before it is locked.
-    pub(super) fn create(parent: &Path) -> Result<Workspace, StoreError> {
+    pub(super) fn create(parent: &Path, hands: &Arc<dyn Hands>) -> Result<Workspace, StoreError> {
         let path = parent.join(random_name()?);
         let what = || format!("making {}", path.display());
         std::fs::create_dir(&path).during(what)?;
@@ -272,6 +193,7 @@ impl Workspace {
         try_lock(&directory, &path)?;
         Ok(Workspace {
             path,
+            hands: Arc::clone(hands),
             _directory: directory,
         })
     }
@@ -280,10 +202,14 @@ impl Workspace {
         &self.path
     }
 
+    pub(super) fn hands(&self) -> &dyn Hands {
+        &*self.hands
+    }
+
     /// Removes those whose owners are gone. The caller holds the store's lock.
-    pub(super) fn sweep(parent: &Path) -> Result<(), StoreError> {
+    pub(super) fn sweep(parent: &Path, hands: &dyn Hands) -> Result<(), StoreError> {
         for path in Workspace::abandoned(parent)? {
-            remove_tree(&path)?;
+            hands.remove(&path)?;
         }
         Ok(())
     }
@@ -306,7 +232,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next sweep.
-        let _ = remove_tree(&self.path);
+        let _ = self.hands.remove(&self.path);
     }
 }
 

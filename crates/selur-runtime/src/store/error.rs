@@ -2,7 +2,10 @@
 
 use crate::RuntimeError;
 use selur_protocol::Status;
+use selur_tree::TreeError;
 use std::io;
+
+pub(super) use selur_tree::quoted;
 
 /// Any failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,26 @@ impl StoreError {
     pub(super) fn is_full_disk(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         matches!(self, StoreError::Io { source, .. } if full.contains(&source.kind()))
+    }
+}
+
+impl From<TreeError> for StoreError {
+    fn from(error: TreeError) -> StoreError {
+        match error {
+            TreeError::Content(words) => StoreError::Content(words),
+            TreeError::TooLarge(words) => StoreError::TooLarge(words),
+            TreeError::Unsupported(words) => StoreError::Unsupported(words),
+            TreeError::Reader(error) => read_error(error),
+            TreeError::Io { what, source } => StoreError::Io { what, source },
+        }
+    }
+}
+
+/// An error of what a tar stream is read from: its own if it is one of ours, else the compressed data is broken.
+pub(super) fn read_error(error: io::Error) -> StoreError {
+    match error.downcast::<StoreError>() {
+        Ok(ours) => ours,
+        Err(error) => StoreError::Content(format!("the tar stream cannot be decompressed: {error}")),
     }
 }
 
@@ -100,12 +123,4 @@ impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
             source: error.into(),
         })
     }
-}
-
-/// Puts a name from outside into a message: quoted, escaped, and not longer than people read.
-pub(super) fn quoted(text: &[u8]) -> String {
-    const LONGEST_BYTES: usize = 200;
-    let shown = String::from_utf8_lossy(&text[..text.len().min(LONGEST_BYTES)]);
-    let more = if text.len() > LONGEST_BYTES { "…" } else { "" };
-    format!("{shown:?}{more}")
 }

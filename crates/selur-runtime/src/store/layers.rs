@@ -163,7 +163,14 @@ impl Layer<'_> {
         if find(directories, diff_id)?.is_none() {
             let directory = workspace.path().join(disk::random_name()?);
             std::fs::create_dir(&directory).during(|| format!("making {}", directory.display()))?;
-            let unpacked = unpack::unpack(self.blob, &directory, diff_id, limits, stop)?;
+            let unpacked = unpack::unpack(
+                &**directories.hands(),
+                self.blob,
+                &directory,
+                diff_id,
+                limits,
+                stop,
+            )?;
             let record = LayerRecord {
                 schema: SCHEMA,
                 diff_id: (*diff_id).clone(),

@@ -50,11 +50,11 @@ mod source;
 mod trash;
 mod unpack;
 mod upload;
-mod usage;
 
 pub use content::{ImageConfig, ImageContent};
 pub use limits::Limits;
 
+use crate::hands::{self, Hands};
 use crate::{EventKind, Image, Images, ProgressSink, PruneOptions, Pruned, PullPolicy, Pushed, RuntimeError};
 use catalog::{Documents, Reference};
 use digest::Digest;
@@ -69,6 +69,7 @@ use registry::Registry;
 use selur_protocol::{ContainerId, ImageReference};
 use source::{Source, joined};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +152,16 @@ impl Store {
     /// # Errors
     /// As [`Store::open`], but for the environment.
     pub fn open_with(root: &Path, options: StoreOptions) -> Result<Store, RuntimeError> {
-        let directories = Directories::open(root.join("images"))?;
+        Store::open_by(root, options, Arc::new(hands::Root))
+    }
+
+    /// The same, with somebody who touches the files of layers.
+    pub(crate) fn open_by(
+        root: &Path,
+        options: StoreOptions,
+        hands: Arc<dyn Hands>,
+    ) -> Result<Store, RuntimeError> {
+        let directories = Directories::open(root.join("images"), hands)?;
         Ok(Store { directories, options })
     }
 

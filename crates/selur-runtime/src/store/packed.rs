@@ -3,11 +3,11 @@
 
 use super::directories::Directories;
 use super::disk::{Workspace, random_name};
-use super::error::{During, StoreError, quoted};
+use super::error::{During, StoreError, quoted, read_error};
 use super::limits::Limits;
 use super::section::Section;
-use super::unpack::archive::{Archive, Kind, read_error};
 use super::unpack::decompress::{Packing, decompressed};
+use selur_tree::{Archive, Kind};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, Write};
@@ -76,7 +76,7 @@ impl Packed {
     ) -> Result<Packed, StoreError> {
         let workspace = {
             let _lock = directories.lock()?;
-            Workspace::create(&directories.ingest())?
+            Workspace::create(&directories.ingest(), directories.hands())?
         };
         let mut plain = decompress(path, reader, &workspace, limits, stop)?;
         plain.rewind().during(|| format!("reading {}", path.display()))?;

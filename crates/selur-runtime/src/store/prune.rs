@@ -5,7 +5,6 @@ use super::directories::Directories;
 use super::disk::{self, Workspace};
 use super::error::StoreError;
 use super::trash::Trash;
-use super::usage;
 use crate::{EventKind, PruneOptions, Pruned};
 use std::path::PathBuf;
 
@@ -27,7 +26,7 @@ pub(super) fn prune(directories: &Directories, options: PruneOptions) -> Result<
     paths.extend(Workspace::abandoned(&directories.ingest())?);
     if options.dry_run {
         drop(lock);
-        pruned.freed_bytes = usage::of(&paths)?;
+        pruned.freed_bytes = directories.hands().measure(&paths)?;
         return Ok(pruned);
     }
     let trash = Trash::take(directories, &lock, paths)?;

@@ -189,7 +189,10 @@ impl Pull<'_> {
             spawn_blocking(move || {
                 let lock = directories.lock()?;
                 let lease = Lease::take(&directories, &lock, &kept)?;
-                Ok((lease, Workspace::create(&directories.ingest())?))
+                Ok((
+                    lease,
+                    Workspace::create(&directories.ingest(), directories.hands())?,
+                ))
             })
             .await,
         )

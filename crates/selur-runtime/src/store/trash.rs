@@ -3,8 +3,9 @@
 use super::directories::Directories;
 use super::disk::{self, FileLock, Workspace};
 use super::error::{During, StoreError};
-use super::usage;
+use crate::hands::Hands;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Content that nothing in the store names any more. Dropping it frees its room, which for large layers takes a while:
 /// the store's lock is released first.
@@ -22,9 +23,9 @@ impl Trash {
         _lock: &FileLock,
         paths: Vec<PathBuf>,
     ) -> Result<Trash, StoreError> {
-        let workspace = match Workspace::create(&directories.ingest()) {
+        let workspace = match Workspace::create(&directories.ingest(), directories.hands()) {
             Ok(workspace) => workspace,
-            Err(error) if error.is_full_disk() => return Trash::remove_in_place(paths),
+            Err(error) if error.is_full_disk() => return Trash::remove_in_place(directories.hands(), paths),
             Err(error) => return Err(error),
         };
         for path in paths {
@@ -42,12 +43,12 @@ impl Trash {
 
     /// On a disk without room for one more directory. A layer's record goes before the layer: without its record a layer
     /// counts as absent, should this process die here.
-    fn remove_in_place(mut paths: Vec<PathBuf>) -> Result<Trash, StoreError> {
-        let removed_bytes = usage::of(&paths)?;
+    fn remove_in_place(hands: &Arc<dyn Hands>, mut paths: Vec<PathBuf>) -> Result<Trash, StoreError> {
+        let removed_bytes = hands.measure(&paths)?;
         paths.sort_by_key(|path| path.is_dir());
         for path in &paths {
             if path.is_dir() {
-                disk::remove_tree(path)?;
+                hands.remove(path)?;
             } else {
                 disk::remove_file(path)?;
             }
@@ -63,6 +64,8 @@ impl Trash {
         let Some(workspace) = &self.workspace else {
             return Ok(self.removed_bytes);
         };
-        usage::of(&disk::list_directory(workspace.path())?)
+        Ok(workspace
+            .hands()
+            .measure(&disk::list_directory(workspace.path())?)?)
     }
 }

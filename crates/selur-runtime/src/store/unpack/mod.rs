@@ -1,24 +1,16 @@
-//! Unpacks a layer into a directory, in the form that overlayfs takes.
-//!
-//! A layer is hostile until proven otherwise. Paths are resolved by the kernel within the layer's own directory
-//! (`openat2` with `RESOLVE_IN_ROOT`), so no symbolic link, `..` or absolute path leads out of it; nothing is ever
-//! unpacked over another layer. What the caps do not allow ends the unpacking with an error; the caller removes the
-//! directory.
+//! Unpacks a layer into a directory, in the form that overlayfs takes: what `selur_tree` does with a stream that is
+//! decompressed, counted and hashed here.
 
-pub(super) mod archive;
 pub(super) mod decompress;
-mod metadata;
-mod tree;
 
 use super::digest::{Digest, Hasher};
-use super::error::{During, StoreError};
+use super::error::{During, StoreError, read_error};
 use super::limits::Limits;
-use archive::Archive;
+use crate::hands::Hands;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
-use tree::Tree;
 
 const BUFFER_BYTES: usize = 128 << 10;
 
@@ -37,6 +29,7 @@ pub(super) struct Unpacked {
 /// The blob is malformed, hostile, over a cap or not of this diff_id; `stop` was triggered; the disk fails. The
 /// directory then holds a part of the layer.
 pub(super) fn unpack(
+    hands: &dyn Hands,
     blob: &Path,
     directory: &Path,
     diff_id: &Digest,
@@ -44,41 +37,26 @@ pub(super) fn unpack(
     stop: &CancellationToken,
 ) -> Result<Unpacked, StoreError> {
     let file = File::open(blob).during(|| format!("reading {}", blob.display()))?;
-    let stream = decompress::decompressed(BufReader::with_capacity(BUFFER_BYTES, file))
-        .map_err(archive::read_error)?;
-    let mut archive = Archive::new(Measured {
+    let stream =
+        decompress::decompressed(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(read_error)?;
+    let mut measured = Measured {
         stream,
         hasher: diff_id.hasher(),
         bytes: 0,
         max_bytes: limits.max_layer_bytes,
         stop: stop.clone(),
-    });
-    let mut tree = Tree::open(directory, limits.max_layer_entries)?;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    while let Some(entry) = archive.next_entry()? {
-        tree.apply(&entry, |file| copy(&mut archive, file, &mut buffer))?;
-    }
-    let measured = archive.finish()?;
+    };
+    let is_opaque = hands.unpack(directory, limits.max_layer_entries, &mut measured)?;
     if measured.hasher.finish() != *diff_id {
         return Err(StoreError::Content(format!(
             "the layer, decompressed, does not have the diff_id {diff_id} of the image's configuration: build the image \
              again"
         )));
     }
-    let is_opaque = tree.finish()?;
     Ok(Unpacked {
         bytes: measured.bytes,
         is_opaque,
     })
-}
-
-fn copy(archive: &mut Archive<impl Read>, file: &mut File, buffer: &mut [u8]) -> Result<(), StoreError> {
-    loop {
-        match archive.read(buffer)? {
-            0 => return Ok(()),
-            count => io::Write::write_all(file, &buffer[..count]).during(|| "unpacking a file".to_owned())?,
-        }
-    }
 }
 
 /// Hashes and counts what passes through, and ends it at the cap or when asked to stop.

@@ -1,6 +1,6 @@
 //! How much room files take on the disk, as the file system counts it.
 
-use super::error::{During, StoreError};
+use crate::error::{During, TreeError};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -10,8 +10,11 @@ use std::path::PathBuf;
 /// The unit of `st_blocks`. Source: stat(3type).
 const BLOCK_BYTES: u64 = 512;
 
-/// The room that files and trees take, each hard link counted once. What vanishes meanwhile counts nothing.
-pub(super) fn of(paths: &[PathBuf]) -> Result<u64, StoreError> {
+/// The room that files and trees take in bytes, each hard link counted once. What vanishes meanwhile counts nothing.
+///
+/// # Errors
+/// The file system's.
+pub fn usage(paths: &[PathBuf]) -> Result<u64, TreeError> {
     let mut usage = Usage::default();
     for path in paths {
         usage

@@ -3,10 +3,9 @@
 //! Invariant: every system call names at most one path component, below a directory that the kernel resolved within
 //! the layer, and none follows a symbolic link in that component. Nobody else has access to the directory meanwhile.
 
-use super::super::disk;
-use super::super::error::{During, StoreError, quoted};
-use super::archive::{Entry, Kind};
-use super::metadata;
+use crate::archive::{Entry, Kind};
+use crate::error::{During, TreeError, quoted};
+use crate::{Power, metadata, remove};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -28,8 +27,9 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 
 /// A layer's directory while it is filled.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: OwnedFd,
+    power: Power,
     entries_left: u64,
     is_opaque: bool,
     // The parent of the last entry: most entries share it with the one before. Dropped whenever something is removed.
@@ -40,7 +40,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn open(directory: &Path, max_entries: u64) -> Result<Tree, StoreError> {
+    pub(crate) fn open(directory: &Path, max_entries: u64, power: Power) -> Result<Tree, TreeError> {
         let root = rustix::fs::open(directory, DIRECTORY, Mode::empty())
             .during(|| format!("opening {}", directory.display()))?;
         // An image need not say what its root directory is like.
@@ -48,6 +48,7 @@ impl Tree {
             .during(|| "unpacking the root directory".to_owned())?;
         Ok(Tree {
             root,
+            power,
             entries_left: max_entries,
             is_opaque: false,
             last_parent: None,
@@ -57,11 +58,11 @@ impl Tree {
     }
 
     /// Makes what an entry says. `fill` writes the content of a file.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         entry: &Entry,
-        fill: impl FnOnce(&mut File) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        fill: impl FnOnce(&mut File) -> Result<(), TreeError>,
+    ) -> Result<(), TreeError> {
         self.count_entry()?;
         let components = components(&entry.path)?;
         let Some((name, parents)) = components.split_last() else {
@@ -78,7 +79,7 @@ impl Tree {
             };
         }
         if parents.iter().any(|parent| parent.starts_with(WHITEOUT_PREFIX)) {
-            return Err(StoreError::Content(format!(
+            return Err(TreeError::Content(format!(
                 "{} lies within a whiteout",
                 quoted(&entry.path)
             )));
@@ -92,6 +93,8 @@ impl Tree {
             path: &entry.path,
         };
         match entry.kind {
+            // Only root makes them. What stood there stays: nothing that a container does not make itself is shown.
+            Kind::CharacterDevice | Kind::BlockDevice if self.power != Power::Root => return Ok(()),
             Kind::Directory => return self.make_directory(&target, entry, &components),
             Kind::File => self.make_file(&target, entry, fill)?,
             Kind::HardLink => return self.make_hard_link(&target, &entry.link),
@@ -102,7 +105,7 @@ impl Tree {
             }
             Kind::Fifo => self.make_node(&target, entry, FileType::Fifo)?,
             Kind::CharacterDevice if entry.device == (0, 0) => {
-                return Err(StoreError::Content(format!(
+                return Err(TreeError::Content(format!(
                     "{} is the character device 0:0, which overlayfs takes for a whiteout",
                     quoted(&entry.path)
                 )));
@@ -111,13 +114,13 @@ impl Tree {
             Kind::BlockDevice => self.make_node(&target, entry, FileType::BlockDevice)?,
         }
         if entry.kind != Kind::File {
-            metadata::set_named(&target.parent, target.name, entry)?;
+            metadata::set_named(&target.parent, target.name, entry, self.power)?;
         }
         Ok(())
     }
 
     /// Sets the times of directories. Says whether the layer hides all below it.
-    pub(super) fn finish(self) -> Result<bool, StoreError> {
+    pub(crate) fn finish(self) -> Result<bool, TreeError> {
         for (path, time) in self.directory_times.iter().rev() {
             // What is no directory any more was replaced by a later entry.
             if let Ok(directory) = self.resolve(path) {
@@ -129,27 +132,31 @@ impl Tree {
         Ok(self.is_opaque)
     }
 
-    fn count_entry(&mut self) -> Result<(), StoreError> {
+    fn count_entry(&mut self) -> Result<(), TreeError> {
         self.entries_left = self.entries_left.checked_sub(1).ok_or_else(|| {
-            StoreError::TooLarge(
+            TreeError::TooLarge(
                 "the layer has more files, directories and links than the cap allows".to_owned(),
             )
         })?;
         Ok(())
     }
 
-    fn apply_root(&mut self, entry: &Entry) -> Result<(), StoreError> {
+    fn apply_root(&mut self, entry: &Entry) -> Result<(), TreeError> {
         if entry.kind != Kind::Directory {
-            return Err(StoreError::Content("the layer's root is no directory".to_owned()));
+            return Err(TreeError::Content("the layer's root is no directory".to_owned()));
         }
-        metadata::set_open(&self.root, entry)?;
+        // A container's root directory is like its own layer's. Without root it must stay possible to rename this one.
+        if self.power != Power::Root {
+            return Ok(());
+        }
+        metadata::set_open(&self.root, entry, self.power)?;
         self.remember_time(Vec::new(), entry.mtime)
     }
 
-    fn remember_time(&mut self, path: Vec<u8>, time: (i64, u32)) -> Result<(), StoreError> {
+    fn remember_time(&mut self, path: Vec<u8>, time: (i64, u32)) -> Result<(), TreeError> {
         self.directory_path_bytes += path.len() + size_of::<(Vec<u8>, (i64, u32))>();
         if self.directory_path_bytes > MAX_DIRECTORY_PATH_BYTES {
-            return Err(StoreError::TooLarge(
+            return Err(TreeError::TooLarge(
                 "the layer's directories have paths of more than 256 MiB".to_owned(),
             ));
         }
@@ -175,7 +182,7 @@ impl Tree {
     }
 
     /// The directory that these components name, made if it does not exist.
-    fn parent(&mut self, components: &[&[u8]]) -> Result<OwnedFd, StoreError> {
+    fn parent(&mut self, components: &[&[u8]]) -> Result<OwnedFd, TreeError> {
         let path = components.join(&b'/');
         let what = || format!("opening the directory {}", quoted(&path));
         if let Some((known, directory)) = &self.last_parent
@@ -187,14 +194,14 @@ impl Tree {
             Ok(directory) => directory,
             Err(error @ (Errno::NOENT | Errno::NOTDIR)) => self.make_parent(components, error)?,
             Err(Errno::LOOP) => {
-                return Err(StoreError::Content(format!(
+                return Err(TreeError::Content(format!(
                     "{} leads through too many symbolic links",
                     quoted(&path)
                 )));
             }
             Err(Errno::NAMETOOLONG) => return Err(name_too_long(&path)),
             Err(Errno::NOSYS) => {
-                return Err(StoreError::Unsupported(
+                return Err(TreeError::Unsupported(
                     "this kernel has no openat2, without which layers cannot be unpacked safely: Linux 5.6 or newer is \
                      needed"
                         .to_owned(),
@@ -208,7 +215,7 @@ impl Tree {
     }
 
     /// Makes a directory that the layer did not mention; if a whiteout stands there, it becomes an opaque directory.
-    fn make_parent(&mut self, components: &[&[u8]], because: Errno) -> Result<OwnedFd, StoreError> {
+    fn make_parent(&mut self, components: &[&[u8]], because: Errno) -> Result<OwnedFd, TreeError> {
         let path = components.join(&b'/');
         let what = || format!("making the directory {}", quoted(&path));
         let Some((name, above)) = components.split_last() else {
@@ -228,7 +235,7 @@ impl Tree {
             }
             // A symbolic link that leads nowhere, or a file.
             Some(_) => {
-                return Err(StoreError::Content(format!(
+                return Err(TreeError::Content(format!(
                     "{} is needed as a directory and is none",
                     quoted(&path)
                 )));
@@ -238,15 +245,15 @@ impl Tree {
         let directory = rustix::fs::openat(&target.parent, *name, DIRECTORY, Mode::empty()).during(what)?;
         rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755)).during(what)?;
         if is_hidden {
-            metadata::set_opaque(&directory).during(what)?;
+            metadata::set_opaque(&directory, self.power).during(what)?;
         }
         Ok(directory)
     }
 
     /// Hides a file of the layers below. What this layer itself has of that name stays.
-    fn hide(&mut self, parents: &[&[u8]], hidden: &[u8], path: &[u8]) -> Result<(), StoreError> {
+    fn hide(&mut self, parents: &[&[u8]], hidden: &[u8], path: &[u8]) -> Result<(), TreeError> {
         if matches!(hidden, b"" | b"." | b"..") {
-            return Err(StoreError::Content(format!(
+            return Err(TreeError::Content(format!(
                 "{} is a whiteout of no file",
                 quoted(path)
             )));
@@ -258,7 +265,9 @@ impl Tree {
         };
         let what = || format!("making the whiteout {}", quoted(path));
         match target.existing()? {
-            Some(Existing::Directory) => metadata::set_opaque(target.open_directory()?).during(what),
+            Some(Existing::Directory) => {
+                metadata::set_opaque(target.open_directory()?, self.power).during(what)
+            }
             Some(_) => Ok(()),
             None => {
                 let device = rustix::fs::makedev(0, 0);
@@ -272,7 +281,7 @@ impl Tree {
     }
 
     /// Hides everything that the layers below have in a directory.
-    fn hide_all(&mut self, parents: &[&[u8]]) -> Result<(), StoreError> {
+    fn hide_all(&mut self, parents: &[&[u8]]) -> Result<(), TreeError> {
         if parents.is_empty() {
             // Overlayfs does not look at the mark on a layer's root: the layers below are left out instead.
             self.is_opaque = true;
@@ -283,7 +292,7 @@ impl Tree {
         let what = || format!("making {} opaque", quoted(&path));
         // A descriptor of the path alone cannot carry attributes.
         let directory = rustix::fs::openat(&directory, ".", DIRECTORY, Mode::empty()).during(what)?;
-        metadata::set_opaque(&directory).during(what)
+        metadata::set_opaque(&directory, self.power).during(what)
     }
 
     fn make_directory(
@@ -291,7 +300,7 @@ impl Tree {
         target: &Target<'_>,
         entry: &Entry,
         components: &[&[u8]],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), TreeError> {
         let what = || format!("making the directory {}", quoted(target.path));
         let existing = target.existing()?;
         if let Some(found) = existing.filter(|found| *found != Existing::Directory) {
@@ -305,9 +314,9 @@ impl Tree {
         }
         let directory = target.open_directory()?;
         if existing == Some(Existing::Whiteout) {
-            metadata::set_opaque(&directory).during(what)?;
+            metadata::set_opaque(&directory, self.power).during(what)?;
         }
-        metadata::set_open(&directory, entry)?;
+        metadata::set_open(&directory, entry, self.power)?;
         self.remember_time(components.join(&b'/'), entry.mtime)
     }
 
@@ -315,8 +324,8 @@ impl Tree {
         &mut self,
         target: &Target<'_>,
         entry: &Entry,
-        fill: impl FnOnce(&mut File) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        fill: impl FnOnce(&mut File) -> Result<(), TreeError>,
+    ) -> Result<(), TreeError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = self.place(target, |target| {
             rustix::fs::openat(&target.parent, target.name, flags, Mode::from_raw_mode(0o600))
@@ -324,11 +333,11 @@ impl Tree {
         let mut file = File::from(file);
         fill(&mut file)?;
         let what = || format!("unpacking {}", quoted(target.path));
-        metadata::set_open(&file, entry)?;
+        metadata::set_open(&file, entry, self.power)?;
         rustix::fs::futimens(&file, &metadata::timestamps(entry.mtime)).during(what)
     }
 
-    fn make_node(&mut self, target: &Target<'_>, entry: &Entry, kind: FileType) -> Result<(), StoreError> {
+    fn make_node(&mut self, target: &Target<'_>, entry: &Entry, kind: FileType) -> Result<(), TreeError> {
         let (major, minor) = entry.device;
         let device = rustix::fs::makedev(major, minor);
         self.place(target, |target| {
@@ -342,10 +351,10 @@ impl Tree {
         })
     }
 
-    fn make_hard_link(&mut self, target: &Target<'_>, link: &[u8]) -> Result<(), StoreError> {
+    fn make_hard_link(&mut self, target: &Target<'_>, link: &[u8]) -> Result<(), TreeError> {
         let components = components(link)?;
         let broken = || {
-            StoreError::Content(format!(
+            TreeError::Content(format!(
                 "{} is a hard link to {}, which is no file of this layer",
                 quoted(target.path),
                 quoted(link)
@@ -384,7 +393,7 @@ impl Tree {
         &mut self,
         target: &Target<'_>,
         make: impl Fn(&Target<'_>) -> Result<T, Errno>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, TreeError> {
         let mut made = make(target);
         if let Err(Errno::EXIST) = made
             && let Some(existing) = target.existing()?
@@ -395,7 +404,7 @@ impl Tree {
         match made {
             Err(Errno::NAMETOOLONG) => Err(name_too_long(target.path)),
             // What a hard link leads to lay in the directory that it replaces.
-            Err(Errno::NOENT) => Err(StoreError::Content(format!(
+            Err(Errno::NOENT) => Err(TreeError::Content(format!(
                 "{} replaces what it is made of",
                 quoted(target.path)
             ))),
@@ -407,11 +416,11 @@ impl Tree {
         }
     }
 
-    fn remove(&mut self, target: &Target<'_>, existing: Existing) -> Result<(), StoreError> {
+    fn remove(&mut self, target: &Target<'_>, existing: Existing) -> Result<(), TreeError> {
         let what = || format!("replacing {}", quoted(target.path));
         self.last_parent = None;
         if existing == Existing::Directory {
-            disk::empty_directory(target.open_directory()?.as_fd()).during(what)?;
+            remove::empty_directory(target.open_directory()?.as_fd()).during(what)?;
             return rustix::fs::unlinkat(&target.parent, target.name, AtFlags::REMOVEDIR).during(what);
         }
         rustix::fs::unlinkat(&target.parent, target.name, AtFlags::empty()).during(what)
@@ -434,7 +443,7 @@ enum Existing {
 }
 
 impl Target<'_> {
-    fn existing(&self) -> Result<Option<Existing>, StoreError> {
+    fn existing(&self) -> Result<Option<Existing>, TreeError> {
         let found = match rustix::fs::statat(&self.parent, self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::NAMETOOLONG) => return Err(name_too_long(self.path)),
@@ -447,26 +456,26 @@ impl Target<'_> {
         }))
     }
 
-    fn open_directory(&self) -> Result<OwnedFd, StoreError> {
+    fn open_directory(&self) -> Result<OwnedFd, TreeError> {
         rustix::fs::openat(&self.parent, self.name, DIRECTORY, Mode::empty())
             .during(|| format!("opening the directory {}", quoted(self.path)))
     }
 }
 
 /// The components of a path, seen from the layer's root, whether it begins with a slash or not.
-fn components(path: &[u8]) -> Result<Vec<&[u8]>, StoreError> {
+fn components(path: &[u8]) -> Result<Vec<&[u8]>, TreeError> {
     let parts = path
         .split(|byte| *byte == b'/')
         .filter(|part| !matches!(*part, b"" | b"."));
     let components: Vec<&[u8]> = parts.collect();
     if components.contains(&&b".."[..]) {
-        return Err(StoreError::Content(format!(
+        return Err(TreeError::Content(format!(
             "the path {} contains ..",
             quoted(path)
         )));
     }
     if components.len() > MAX_COMPONENTS {
-        return Err(StoreError::Content(format!(
+        return Err(TreeError::Content(format!(
             "the path {} is more than {MAX_COMPONENTS} deep",
             quoted(path)
         )));
@@ -474,8 +483,8 @@ fn components(path: &[u8]) -> Result<Vec<&[u8]>, StoreError> {
     Ok(components)
 }
 
-fn name_too_long(path: &[u8]) -> StoreError {
-    StoreError::Content(format!(
+fn name_too_long(path: &[u8]) -> TreeError {
+    TreeError::Content(format!(
         "the path {} has a component that is too long for this file system",
         quoted(path)
     ))

@@ -5,13 +5,13 @@
 //!
 //! Source: POSIX.1-2017, "pax"; OCI image specification 1.1, "Image Layer Filesystem Changeset".
 
-use super::super::error::{StoreError, quoted};
+use crate::error::{TreeError, quoted};
 use std::borrow::Cow;
 use std::io::{self, Read, Seek};
 
 const BLOCK_BYTES: usize = 512;
 /// The longest path or link target that Linux takes, without its NUL.
-pub(in super::super) const MAX_PATH_BYTES: usize = 4095;
+pub const MAX_PATH_BYTES: usize = 4095;
 /// All pax records of one entry. Extended attributes are at most 64 KiB each.
 const MAX_PAX_BYTES: u64 = 1 << 20;
 /// Where a header has a device's numbers. Source: POSIX.1-2017, "ustar Interchange Format".
@@ -21,36 +21,48 @@ const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Kind {
+pub enum Kind {
+    /// A regular file.
     File,
+    /// A further name of a file.
     HardLink,
+    /// A symbolic link.
     Symlink,
+    /// A character device.
     CharacterDevice,
+    /// A block device.
     BlockDevice,
+    /// A directory.
     Directory,
+    /// A named pipe.
     Fifo,
 }
 
 /// One entry: what its headers say. Its bytes are read from the archive.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Entry {
-    pub(in super::super) kind: Kind,
-    pub(in super::super) path: Vec<u8>,
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is, as the archive says it.
+    pub path: Vec<u8>,
     /// The target of a link.
-    pub(in super::super) link: Vec<u8>,
+    pub link: Vec<u8>,
     /// Permissions with setuid, setgid and sticky.
-    pub(in super::super) mode: u32,
-    pub(in super::super) uid: u32,
-    pub(in super::super) gid: u32,
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
     /// Seconds and nanoseconds since the Unix epoch.
-    pub(in super::super) mtime: (i64, u32),
+    pub mtime: (i64, u32),
     /// Major and minor number of a device.
-    pub(in super::super) device: (u32, u32),
-    pub(in super::super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub device: (u32, u32),
+    /// Extended attributes by their names.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A tar stream.
-pub(in super::super) struct Archive<R> {
+pub struct Archive<R> {
     reader: R,
     // Of the current entry's content, and of what fills its last block.
     unread: u64,
@@ -70,7 +82,8 @@ struct Extensions {
 }
 
 impl<R: Read> Archive<R> {
-    pub(in super::super) fn new(reader: R) -> Archive<R> {
+    /// The archive that this reader gives.
+    pub fn new(reader: R) -> Archive<R> {
         Archive {
             reader,
             unread: 0,
@@ -79,7 +92,10 @@ impl<R: Read> Archive<R> {
     }
 
     /// The next entry; what is left of the one before is passed over.
-    pub(in super::super) fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
+    ///
+    /// # Errors
+    /// The archive is malformed, or cannot be read.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, TreeError> {
         let mut extensions = Extensions::default();
         loop {
             self.skip_rest()?;
@@ -116,7 +132,7 @@ impl<R: Read> Archive<R> {
                 }
                 b'S' => return Err(sparse()),
                 other => {
-                    return Err(StoreError::Content(format!(
+                    return Err(TreeError::Content(format!(
                         "entry {} has the unknown type {}",
                         quoted(&header.path_bytes()),
                         quoted(&[other])
@@ -128,7 +144,10 @@ impl<R: Read> Archive<R> {
     }
 
     /// Reads content of the current entry; 0 at its end.
-    pub(in super::super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StoreError> {
+    ///
+    /// # Errors
+    /// As above.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TreeError> {
         let wanted = usize::try_from(self.unread)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
@@ -141,14 +160,20 @@ impl<R: Read> Archive<R> {
                 self.unread -= count as u64;
                 Ok(count)
             }
-            Err(error) => Err(read_error(error)),
+            Err(error) => Err(TreeError::Reader(error)),
         }
     }
 
     /// Reads what follows the last entry, so that a digest covers it.
-    pub(in super::super) fn finish(mut self) -> Result<R, StoreError> {
-        io::copy(&mut self.reader, &mut io::sink()).map_err(read_error)?;
-        Ok(self.reader)
+    pub(crate) fn drain(&mut self) -> Result<(), TreeError> {
+        io::copy(&mut self.reader, &mut io::sink())
+            .map(drop)
+            .map_err(TreeError::Reader)
+    }
+
+    /// The stream, wherever it stands.
+    pub fn into_reader(self) -> R {
+        self.reader
     }
 
     fn entry(
@@ -157,7 +182,7 @@ impl<R: Read> Archive<R> {
         header: &tar::Header,
         size: u64,
         extensions: Extensions,
-    ) -> Result<Entry, StoreError> {
+    ) -> Result<Entry, TreeError> {
         let path = extensions
             .path
             .unwrap_or_else(|| header.path_bytes().into_owned());
@@ -172,14 +197,14 @@ impl<R: Read> Archive<R> {
         };
         for text in [&path, &link] {
             if text.len() > MAX_PATH_BYTES {
-                return Err(StoreError::Content(format!(
+                return Err(TreeError::Content(format!(
                     "the path {} has {} bytes; Linux takes {MAX_PATH_BYTES}",
                     quoted(text),
                     text.len()
                 )));
             }
             if text.contains(&0) {
-                return Err(StoreError::Content(format!(
+                return Err(TreeError::Content(format!(
                     "the path {} contains a NUL",
                     quoted(text)
                 )));
@@ -192,7 +217,7 @@ impl<R: Read> Archive<R> {
                 .ok()
                 .filter(|id| *id != u32::MAX)
                 .ok_or_else(|| {
-                    StoreError::Content(format!(
+                    TreeError::Content(format!(
                         "entry {} has the {name} {id}, which is no {name}",
                         quoted(&path)
                     ))
@@ -234,7 +259,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// The next header, unless the archive ends here: at a block of zeros, or with the stream.
-    fn header(&mut self) -> Result<Option<tar::Header>, StoreError> {
+    fn header(&mut self) -> Result<Option<tar::Header>, TreeError> {
         let mut block = [0u8; BLOCK_BYTES];
         let mut filled = 0;
         while filled < BLOCK_BYTES {
@@ -243,7 +268,7 @@ impl<R: Read> Archive<R> {
                 Ok(0) => return Err(truncated()),
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read_error(error)),
+                Err(error) => return Err(TreeError::Reader(error)),
             }
         }
         if block.iter().all(|byte| *byte == 0) {
@@ -263,16 +288,16 @@ impl<R: Read> Archive<R> {
             })
             .sum();
         if header.cksum().ok() != Some(sum) {
-            return Err(StoreError::Content(
+            return Err(TreeError::Content(
                 "a tar header has a wrong checksum: this is no tar archive, or it is damaged".to_owned(),
             ));
         }
         Ok(Some(header))
     }
 
-    fn extension(&mut self, size: u64, max_bytes: u64) -> Result<Vec<u8>, StoreError> {
+    fn extension(&mut self, size: u64, max_bytes: u64) -> Result<Vec<u8>, TreeError> {
         if size > max_bytes {
-            return Err(StoreError::Content(format!(
+            return Err(TreeError::Content(format!(
                 "an extension header has {size} bytes; at most {max_bytes} are taken"
             )));
         }
@@ -287,7 +312,7 @@ impl<R: Read> Archive<R> {
         }
     }
 
-    fn long_name(&mut self, size: u64) -> Result<Vec<u8>, StoreError> {
+    fn long_name(&mut self, size: u64) -> Result<Vec<u8>, TreeError> {
         let mut name = self.extension(size, MAX_PATH_BYTES as u64 + 1)?;
         if name.last() == Some(&0) {
             name.pop();
@@ -295,36 +320,35 @@ impl<R: Read> Archive<R> {
         Ok(name)
     }
 
-    fn skip_rest(&mut self) -> Result<(), StoreError> {
+    fn skip_rest(&mut self) -> Result<(), TreeError> {
         let rest = self.unread.saturating_add(self.padding);
         (self.unread, self.padding) = (0, 0);
-        let skipped = io::copy(&mut self.reader.by_ref().take(rest), &mut io::sink()).map_err(read_error)?;
+        let skipped =
+            io::copy(&mut self.reader.by_ref().take(rest), &mut io::sink()).map_err(TreeError::Reader)?;
         if skipped < rest { Err(truncated()) } else { Ok(()) }
     }
 }
 
 impl<R: Read + Seek> Archive<R> {
-    pub(in super::super) fn into_reader(self) -> R {
-        self.reader
-    }
-
     /// Passes over the current entry's content without reading it: where it begins, and how many bytes it has.
-    pub(in super::super) fn pass_over(&mut self) -> Result<(u64, u64), StoreError> {
+    pub fn pass_over(&mut self) -> Result<(u64, u64), TreeError> {
         let (size, padding) = (self.unread, self.padding);
         (self.unread, self.padding) = (0, 0);
-        let begins = self.reader.stream_position().map_err(read_error)?;
+        let begins = self.reader.stream_position().map_err(TreeError::Reader)?;
         let end = begins.checked_add(size).and_then(|end| end.checked_add(padding));
         let end = end
             .filter(|end| i64::try_from(*end).is_ok())
             .ok_or_else(truncated)?;
-        self.reader.seek(io::SeekFrom::Start(end)).map_err(read_error)?;
+        self.reader
+            .seek(io::SeekFrom::Start(end))
+            .map_err(TreeError::Reader)?;
         Ok((begins, size))
     }
 }
 
 impl Extensions {
-    fn read_pax(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let malformed = || StoreError::Content("a pax header is malformed".to_owned());
+    fn read_pax(&mut self, bytes: &[u8]) -> Result<(), TreeError> {
+        let malformed = || TreeError::Content("a pax header is malformed".to_owned());
         let mut rest = bytes;
         while !rest.is_empty() {
             // LENGTH SPACE KEY = VALUE NEWLINE, where LENGTH counts all of it.
@@ -344,7 +368,7 @@ impl Extensions {
     }
 
     /// One record; none if its value is malformed.
-    fn take(&mut self, key: &[u8], value: &[u8]) -> Option<Result<(), StoreError>> {
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Option<Result<(), TreeError>> {
         match key {
             // An empty value takes a record of a global header back.
             _ if value.is_empty() && !key.starts_with(XATTR_PREFIX) => {}
@@ -386,38 +410,30 @@ fn time(value: &[u8]) -> Option<(i64, u32)> {
 }
 
 /// A number of a header; a field that is blank is 0, as for every other reader of tar.
-fn field<T: Default>(name: &str, blank: &[u8], value: io::Result<T>) -> Result<T, StoreError> {
+fn field<T: Default>(name: &str, blank: &[u8], value: io::Result<T>) -> Result<T, TreeError> {
     if blank.iter().all(|byte| matches!(byte, 0 | b' ')) {
         return Ok(T::default());
     }
-    value.map_err(|_| StoreError::Content(format!("a tar header's {name} is no number")))
+    value.map_err(|_| TreeError::Content(format!("a tar header's {name} is no number")))
 }
 
 fn device_number(
     header: &tar::Header,
     place: std::ops::Range<usize>,
     value: io::Result<Option<u32>>,
-) -> Result<u32, StoreError> {
+) -> Result<u32, TreeError> {
     let value = value.map(Option::unwrap_or_default);
     field("device number", &header.as_bytes()[place], value)
 }
 
-fn sparse() -> StoreError {
-    StoreError::Unsupported(
+fn sparse() -> TreeError {
+    TreeError::Unsupported(
         "the archive holds a sparse file in GNU's form: build it without --sparse".to_owned(),
     )
 }
 
-fn truncated() -> StoreError {
-    StoreError::Content("the tar stream ends in the middle of an entry".to_owned())
-}
-
-/// An error of the reader below: its own if it is one of ours, else the compressed data is broken.
-pub(in super::super) fn read_error(error: io::Error) -> StoreError {
-    match error.downcast::<StoreError>() {
-        Ok(ours) => ours,
-        Err(error) => StoreError::Content(format!("the tar stream cannot be decompressed: {error}")),
-    }
+fn truncated() -> TreeError {
+    TreeError::Content("the tar stream ends in the middle of an entry".to_owned())
 }
 
 #[cfg(test)]
@@ -425,7 +441,7 @@ mod tests {
     use super::*;
 
     /// Reads an archive to its end; how many entries it has, or why it is refused.
-    fn read(bytes: &[u8]) -> Result<usize, StoreError> {
+    fn read(bytes: &[u8]) -> Result<usize, TreeError> {
         let mut archive = Archive::new(bytes);
         let mut entries = 0;
         while let Some(_entry) = archive.next_entry()? {
@@ -433,7 +449,7 @@ mod tests {
             let mut buffer = [0; 700];
             while archive.read(&mut buffer)? > 0 {}
         }
-        archive.finish().map(|_| entries)
+        archive.drain().map(|()| entries)
     }
 
     fn header(kind: u8, size: u64) -> tar::Header {

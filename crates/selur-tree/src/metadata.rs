@@ -1,23 +1,27 @@
 //! Owner, mode, extended attributes and time of what was unpacked.
 
-use super::super::error::{During, StoreError, quoted};
-use super::archive::{Entry, Kind};
+use crate::Power;
+use crate::archive::{Entry, Kind};
+use crate::error::{During, TreeError, quoted};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Source: Linux, Documentation/filesystems/overlayfs.rst. Without root it is `user.overlay.opaque`.
+/// Source: Linux, Documentation/filesystems/overlayfs.rst: of root's overlays, and of those mounted with `userxattr`.
 const OPAQUE_XATTR: &str = "trusted.overlay.opaque";
+const USER_OPAQUE_XATTR: &str = "user.overlay.opaque";
 /// A layer must not steer overlayfs by itself.
 const OVERLAY_XATTRS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 /// The one label of the kernel's that belongs to an image: a program's capabilities.
 const CAPABILITY_XATTR: &[u8] = b"security.capability";
 
 /// Owner, mode and attributes of an open file or directory, in the order in which one does not undo the other.
-pub(super) fn set_open(object: impl AsFd, entry: &Entry) -> Result<(), StoreError> {
+pub(crate) fn set_open(object: impl AsFd, entry: &Entry, power: Power) -> Result<(), TreeError> {
     let what = || format!("unpacking {}", quoted(&entry.path));
-    let (owner, group) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-    rustix::fs::fchown(&object, Some(owner), Some(group)).during(what)?;
+    if let Some((owner, group)) = owner(entry, power) {
+        rustix::fs::fchown(&object, Some(owner), Some(group))
+            .map_err(|error| not_owned(entry, power, error))?;
+    }
     rustix::fs::fchmod(&object, Mode::from_raw_mode(entry.mode)).during(what)?;
     for (name, value) in kept_xattrs(entry) {
         let set = rustix::fs::fsetxattr(&object, name, value, XattrFlags::empty());
@@ -27,11 +31,18 @@ pub(super) fn set_open(object: impl AsFd, entry: &Entry) -> Result<(), StoreErro
 }
 
 /// Owner, mode, attributes and time of a link, a device or a FIFO, which was made under this name a moment ago.
-pub(super) fn set_named(parent: impl AsFd, name: &[u8], entry: &Entry) -> Result<(), StoreError> {
+pub(crate) fn set_named(
+    parent: impl AsFd,
+    name: &[u8],
+    entry: &Entry,
+    power: Power,
+) -> Result<(), TreeError> {
     let what = || format!("unpacking {}", quoted(&entry.path));
-    let (owner, group) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
     let no_follow = AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::chownat(&parent, name, Some(owner), Some(group), no_follow).during(what)?;
+    if let Some((owner, group)) = owner(entry, power) {
+        rustix::fs::chownat(&parent, name, Some(owner), Some(group), no_follow)
+            .map_err(|error| not_owned(entry, power, error))?;
+    }
     // The mode of a symbolic link means nothing, and chmod would follow it.
     if entry.kind != Kind::Symlink {
         let mode = Mode::from_raw_mode(entry.mode);
@@ -51,12 +62,40 @@ pub(super) fn set_named(parent: impl AsFd, name: &[u8], entry: &Entry) -> Result
 }
 
 /// Makes a directory hide what the layers below have in it.
-pub(super) fn set_opaque(directory: impl AsFd) -> Result<(), Errno> {
-    rustix::fs::fsetxattr(directory, OPAQUE_XATTR, b"y", XattrFlags::empty())
+pub(crate) fn set_opaque(directory: impl AsFd, power: Power) -> Result<(), Errno> {
+    let name = match power {
+        Power::Root => OPAQUE_XATTR,
+        Power::Namespace | Power::SingleId => USER_OPAQUE_XATTR,
+    };
+    rustix::fs::fsetxattr(directory, name, b"y", XattrFlags::empty())
+}
+
+/// Who is to own it, where that can be chosen.
+fn owner(entry: &Entry, power: Power) -> Option<(Uid, Gid)> {
+    match power {
+        Power::Root | Power::Namespace => Some((Uid::from_raw(entry.uid), Gid::from_raw(entry.gid))),
+        Power::SingleId => None,
+    }
+}
+
+fn not_owned(entry: &Entry, power: Power, error: Errno) -> TreeError {
+    let path = quoted(&entry.path);
+    // What the kernel says of an id that the namespace does not have.
+    if power == Power::Namespace && error == Errno::INVAL {
+        return TreeError::Unsupported(format!(
+            "{path} belongs to the user {} and the group {}, and your subordinate ids do not reach that far: have root \
+             add more of them with `usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST`, and use a new state root",
+            entry.uid, entry.gid
+        ));
+    }
+    TreeError::Io {
+        what: format!("unpacking {path}"),
+        source: error.into(),
+    }
 }
 
 /// A time as the kernel takes it.
-pub(super) fn timestamps((seconds, nanoseconds): (i64, u32)) -> Timestamps {
+pub(crate) fn timestamps((seconds, nanoseconds): (i64, u32)) -> Timestamps {
     let time = Timespec {
         tv_sec: seconds,
         tv_nsec: i64::from(nanoseconds),
