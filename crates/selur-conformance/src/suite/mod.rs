@@ -61,6 +61,13 @@ pub trait Fixture: Send + Sync + Sized {
     /// Whether inspect gives the process's id while it runs.
     fn has_processes(&self) -> bool;
 
+    /// Runs the test of this path in another process, if the backend needs one, and panics if it fails there. False if
+    /// it is to run in this one.
+    fn passed_elsewhere(test: &str) -> bool {
+        let _ = test;
+        false
+    }
+
     /// What this backend cannot do here, and refuses with `unsupported`.
     fn lacks(&self) -> &[Ability] {
         &[]
@@ -177,6 +184,10 @@ macro_rules! runtime_suite {
             $(
                 #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
+                    let path = concat!(module_path!(), "::", stringify!($test));
+                    if <$fixture as $crate::suite::Fixture>::passed_elsewhere(path) {
+                        return;
+                    }
                     let test = async {
                         let fixture = <$fixture as $crate::suite::Fixture>::new().await;
                         $crate::suite::$test(&fixture).await;

@@ -1,0 +1,312 @@
+//! What is of its own without root: who files and processes belong to, and what is refused with which words.
+
+use super::*;
+use futures_util::StreamExt;
+use selur_conformance::suite::Subject;
+use selur_protocol::{State, Status};
+use selur_runtime::{Mount, Operation, Resources};
+use selur_testkit::{ImageBuilder, Layer, Tarball};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A test of a user's own: its body, and where it runs.
+macro_rules! own {
+    ($test:ident, $place:expr, $lacks:expr) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            if !unprivileged::passed_elsewhere(concat!(module_path!(), "::", stringify!($test)), $place) {
+                super::bodies::$test(Real::open(unprivileged::shim(), $lacks)).await;
+            }
+        }
+    };
+}
+
+mod single_id {
+    use super::*;
+    own!(only_roots_own_user_can_be, SINGLE_ID, WITHOUT_CGROUPS);
+    own!(
+        hostile_layers_are_refused_or_contained,
+        SINGLE_ID,
+        WITHOUT_CGROUPS
+    );
+    own!(limits_that_nobody_keeps_are_refused, SINGLE_ID, WITHOUT_CGROUPS);
+}
+
+mod many_ids {
+    use super::*;
+    own!(files_belong_to_whom_the_image_says, MANY_IDS, WITHOUT_CGROUPS);
+    own!(hostile_layers_are_refused_or_contained, MANY_IDS, WITHOUT_CGROUPS);
+    own!(
+        another_container_is_another_namespace_and_the_same_ids,
+        MANY_IDS,
+        WITHOUT_CGROUPS
+    );
+}
+
+mod delegated {
+    use super::*;
+    own!(limits_are_kept, DELEGATED, &[]);
+}
+
+mod bodies {
+    use super::*;
+
+    /// Runs this in a shell to its end, and gives its exit code and what it wrote.
+    async fn run(real: &Real, mut program: Program, script: &str) -> (Option<i32>, String) {
+        program.spec.command = Some(["/bin/sh", "-c", script].map(str::to_owned).into());
+        let subject = Subject::created(real, program).await;
+        subject.perform(Operation::Start).await.expect("start");
+        let code = subject.until(State::Stopped).await.exit_code;
+        let entries = subject.log().await;
+        let bytes = entries.into_iter().flat_map(|entry| entry.bytes).collect();
+        subject.remove().await;
+        (code, String::from_utf8(bytes).unwrap())
+    }
+
+    pub(super) async fn only_roots_own_user_can_be(real: Real) {
+        assert_eq!(real.runtime.rootless_ids(), Some(1));
+        let mut program = real.exits(0);
+        program.spec.user = Some("33".into());
+        let subject = Subject::created(&real, program).await;
+        let refused = subject
+            .perform(Operation::Start)
+            .await
+            .expect_err("it is refused");
+        assert_eq!(refused.status(), Status::Unsupported);
+        assert!(
+            refused.chain().contains("usermod --add-subuids"),
+            "{}",
+            refused.chain()
+        );
+        subject.remove().await;
+        // Whatever it does to its files, they can be removed.
+        let spoil = "mkdir -p /a/b && touch /a/b/c && chmod 0 /a/b /a && id -u";
+        assert_eq!(run(&real, real.exits(0), spoil).await, (Some(0), "0\n".into()));
+    }
+
+    pub(super) async fn limits_that_nobody_keeps_are_refused(real: Real) {
+        let limits = [
+            (
+                "memory_bytes",
+                Resources {
+                    memory_bytes: Some(64 << 20),
+                    ..Resources::default()
+                },
+            ),
+            (
+                "cpus",
+                Resources {
+                    cpus: Some(0.5),
+                    ..Resources::default()
+                },
+            ),
+            (
+                "pids",
+                Resources {
+                    pids: Some(50),
+                    ..Resources::default()
+                },
+            ),
+        ];
+        for (name, resources) in limits {
+            let mut program = real.exits(0);
+            program.spec.resources = resources;
+            let subject = Subject::new(&real);
+            let refused = subject.create(program, None).await.expect_err("it is refused");
+            assert_eq!(refused.status(), Status::Unsupported);
+            let words = refused.chain();
+            assert!(words.contains(name) && words.contains("Delegate=yes"), "{words}");
+            assert_eq!(subject.listed().await, None);
+        }
+    }
+
+    pub(super) async fn limits_are_kept(real: Real) {
+        let mut program = real.runs();
+        program.spec.resources = Resources {
+            memory_bytes: Some(64 << 20),
+            cpus: Some(0.5),
+            pids: Some(50),
+        };
+        let subject = Subject::started(&real, program).await;
+        let once = selur_runtime::StatsOptions {
+            follow: false,
+            ..Default::default()
+        };
+        let mut stats = real.runtime.stats(subject.id, once).await.expect("stats");
+        let sample = stats.next().await.expect("a sample").expect("a sample");
+        assert_eq!(
+            (sample.memory_limit_bytes, sample.pids_limit),
+            (Some(64 << 20), Some(50))
+        );
+        subject.remove().await;
+    }
+
+    pub(super) async fn files_belong_to_whom_the_image_says(real: Real) {
+        assert_eq!(real.runtime.rootless_ids(), Some(65_537));
+        let tar = Tarball::new()
+            .owner(33, 44)
+            .directory("srv", 0o750)
+            .owner(33, 44)
+            .file("srv/file", 0o600, "content")
+            .owner(44, 33)
+            .directory("srv/closed", 0o500)
+            .file("srv/closed/file", 0o400, "x");
+        load(&real, "files:test", tar).await.expect("load");
+        let mut program = Program::image("docker.io/library/files:test");
+        program.spec.user = Some("33:44".into());
+        let script =
+            "id -u; cat /srv/file; stat -c %u:%g:%a /srv/file; touch /srv/new && stat -c %u /srv/new";
+        let (code, said) = run(&real, program.clone(), script).await;
+        assert_eq!((code, said.as_str()), (Some(0), "33\ncontent33:44:600\n33\n"));
+        // A volume is filled with the image's files and their owners, and goes away with them.
+        program.spec.mounts = vec![Mount::Volume {
+            source: "files".into(),
+            target: "/srv".into(),
+            read_only: false,
+        }];
+        for _ in 0..2 {
+            let (code, said) = run(
+                &real,
+                program.clone(),
+                "stat -c %u:%g /srv/file; echo x >> /srv/file",
+            )
+            .await;
+            assert_eq!((code, said.as_str()), (Some(0), "33:44\n"));
+        }
+        let root = real.root.path().join("root");
+        let data = root.join("volumes/files/data").metadata().unwrap();
+        assert!(data.uid() >= 2_000_000_000, "{}", data.uid());
+        let volumes = real.runtime.volumes().unwrap();
+        volumes.delete("files").await.expect("the volume is removed");
+        real.runtime
+            .images()
+            .unwrap()
+            .delete("files:test")
+            .await
+            .expect("the image is removed");
+        assert_eq!(fs::read_dir(root.join("images/layers")).unwrap().count(), 0);
+    }
+
+    pub(super) async fn another_container_is_another_namespace_and_the_same_ids(real: Real) {
+        let namespaces = "readlink /proc/self/ns/user; cat /proc/self/uid_map | tr -s ' '";
+        let (_, first) = run(&real, real.exits(0), namespaces).await;
+        let (_, second) = run(&real, real.exits(0), namespaces).await;
+        let (first, second) = (first.split_once('\n').unwrap(), second.split_once('\n').unwrap());
+        assert_eq!(first.1, second.1);
+        assert!(first.1.contains("1 2000000000 65536"), "{first:?}");
+        let own = fs::read_link("/proc/self/ns/user").unwrap();
+        assert_ne!(Path::new(first.0), own);
+    }
+
+    async fn load(
+        real: &Real,
+        name: &str,
+        layer: impl Into<Layer>,
+    ) -> Result<(), selur_runtime::RuntimeError> {
+        let layout = TempDir::new().unwrap();
+        ImageBuilder::busybox().layer(layer).write_layout(layout.path());
+        real.runtime
+            .images()
+            .unwrap()
+            .load(layout.path(), Some(name))
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn hostile_layers_are_refused_or_contained(real: Real) {
+        let victim = TempDir::new().unwrap();
+        fs::write(victim.path().join("secret"), "secret").unwrap();
+        let out = victim.path().to_str().unwrap();
+        let refused: Vec<(&str, Layer, &str)> = vec![
+            (
+                "..",
+                Tarball::new().file("../outside", 0o644, "x").into(),
+                "contains ..",
+            ),
+            (
+                "hard link out",
+                Tarball::new().hard_link("f", &format!("{out}/secret")).into(),
+                "no file of this layer",
+            ),
+            (
+                "hard link through a link",
+                Tarball::new()
+                    .symlink("out", out)
+                    .hard_link("f", "out/secret")
+                    .into(),
+                "no file of this layer",
+            ),
+            (
+                "whiteout of ..",
+                Tarball::new().file("d/.wh...", 0o644, "").into(),
+                "whiteout of no file",
+            ),
+            (
+                "a device that overlayfs takes for a whiteout",
+                Tarball::new()
+                    .character_device("w", 0o644, 0, 0)
+                    .hard_link("f", "w")
+                    .into(),
+                "no file of this layer",
+            ),
+            (
+                "another diff_id",
+                Layer::forged(
+                    Tarball::new().file("f", 0o644, "x").finish(),
+                    &selur_testkit::digest(b"other"),
+                ),
+                "diff_id",
+            ),
+            (
+                "a tar that ends early",
+                Layer::from(vec_cut()),
+                "ends in the middle",
+            ),
+        ];
+        for (what, layer, words) in refused {
+            let error = load(&real, "hostile:test", layer).await.err();
+            let error = error.unwrap_or_else(|| panic!("{what} is taken"));
+            assert!(error.chain().contains(words), "{what}: {}", error.chain());
+        }
+        let contained = Tarball::new()
+            .directory(out.trim_start_matches('/'), 0o755)
+            .symlink("out", out)
+            .file("out/.wh.secret", 0o644, "")
+            .file("out/new", 0o666, "x")
+            .directory("out", 0o777)
+            .character_device("dev-mem", 0o666, 1, 1)
+            .block_device("dev-disk", 0o666, 8, 0)
+            .file("/absolute", 0o4755, "x");
+        load(&real, "contained:test", contained)
+            .await
+            .expect("it is contained");
+        let mut program = Program::image("docker.io/library/contained:test");
+        program.spec.network = selur_runtime::NetworkMode::None;
+        let (code, said) = run(&real, program, "cat /absolute; ls -d /dev-* 2>/dev/null | wc -l").await;
+        assert_eq!((code, said.as_str()), (Some(0), "x0\n"));
+        let names: Vec<_> = fs::read_dir(victim.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
+        assert_eq!(names, ["secret"]);
+        assert_eq!(
+            fs::read_to_string(victim.path().join("secret")).unwrap(),
+            "secret"
+        );
+        let store = real.root.path().join("root/images");
+        for directory in ["ingest", "locks"] {
+            assert_eq!(
+                fs::read_dir(store.join(directory)).unwrap().count(),
+                0,
+                "in {directory}"
+            );
+        }
+    }
+
+    fn vec_cut() -> Tarball {
+        Tarball::new().lying_size("f", 1 << 20, b"short")
+    }
+}
