@@ -6,7 +6,11 @@ use selur_protocol::{ContainerId, State};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+/// What a small file can grow to without more room on the disk: the smallest block of common file systems, in bytes.
+const ROOM_BYTES: usize = 4096;
 
 /// What the file `states/ID` says, in JSON.
 ///
@@ -112,7 +116,12 @@ impl Life {
         if written.is_err() {
             let _ = fs::remove_file(&draft);
         }
-        written?;
+        match written {
+            Err(error) if is_full(&error) => {
+                overwrite(&root.state(id), text, durability).map_err(|_| error)?
+            }
+            outcome => outcome?,
+        }
         match durability {
             Durability::Disk => File::open(root.states())?.sync_all(),
             Durability::Boot => Ok(()),
@@ -202,6 +211,30 @@ pub(crate) fn write_file(path: &Path, content: &[u8], durability: Durability) ->
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Writes over a file that exists, in the room that it has: for a full disk. A reader may see it half-written for a
+/// moment, and so may everybody after a power failure: better than to lose what happened.
+fn overwrite(path: &Path, mut content: Vec<u8>, durability: Durability) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    let before = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if before > ROOM_BYTES || content.len() > ROOM_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // Spaces after the value mean nothing: one write replaces the old content, and the length is right at once.
+    content.resize(content.len().max(before), b' ');
+    file.write_all_at(&content, 0)?;
+    match durability {
+        Durability::Disk => file.sync_data(),
+        Durability::Boot => Ok(()),
+    }
+}
+
 /// States by their names, as inspect has them.
 mod state_name {
     use selur_protocol::State;
@@ -248,6 +281,26 @@ mod tests {
         }
         assert_eq!(life.report().generation, 1);
         assert_eq!(life.report().sequence, 2);
+    }
+
+    #[test]
+    fn a_life_is_written_in_the_room_that_it_has_when_there_is_no_other() {
+        let (_directory, root) = root();
+        let id = ContainerId::from_bytes([3; 16]);
+        let mut life = Life::created(Some("web".into())).unwrap();
+        life.write(&root, id, Durability::Boot).unwrap();
+        let path = root.state(id);
+        for _ in 0..2 {
+            // Longer, then shorter.
+            life.failure = match life.failure {
+                None => Some("x".repeat(500)),
+                Some(_) => None,
+            };
+            overwrite(&path, serde_json::to_vec(&life).unwrap(), Durability::Disk).unwrap();
+            assert_eq!(Life::read(&root, id).unwrap().as_ref(), Some(&life));
+        }
+        overwrite(&path, vec![b'x'; ROOM_BYTES + 1], Durability::Disk).unwrap_err();
+        assert_eq!(Life::read(&root, id).unwrap(), Some(life));
     }
 
     #[test]

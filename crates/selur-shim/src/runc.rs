@@ -2,11 +2,12 @@
 
 use crate::{Failure, FailureKind, Home, Process, Root};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use selur_protocol::ContainerId;
 use serde::Deserialize;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,6 +47,12 @@ pub(crate) struct Runc {
 struct Record {
     level: String,
     msg: String,
+}
+
+/// What runc says of a container.
+#[derive(Deserialize)]
+struct State {
+    status: String,
 }
 
 impl Runc {
@@ -98,6 +105,22 @@ impl Runc {
 
     pub(crate) fn pause(&self) -> Result<(), Failure> {
         self.simple("pause")
+    }
+
+    /// Whether the container's processes are frozen, as runc sees it.
+    pub(crate) fn is_paused(&self) -> Result<bool, Failure> {
+        let mut command = self.command("state");
+        command.arg(self.id.to_string());
+        let failed =
+            |error: io::Error| Failure::while_doing("cannot ask runc for the container's state", error);
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
+        // What it says fits the pipe, so that it ends before anybody reads.
+        command.stdout(write);
+        self.call(command)?;
+        let mut text = Vec::new();
+        File::from(read).read_to_end(&mut text).map_err(failed)?;
+        let state: State = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+        Ok(state.status == "paused")
     }
 
     pub(crate) fn resume(&self) -> Result<(), Failure> {
@@ -209,6 +232,9 @@ fn ended_in_time(pid: Pid) -> bool {
 
 /// Which of runc's errors mean that the program cannot be run, as Docker's client tells them.
 fn kind_of(message: &str) -> FailureKind {
+    if message.contains("no space left on device") {
+        return FailureKind::DiskFull;
+    }
     // The working directory is none, or may not be entered.
     if message.contains("set in config.json failed") {
         return FailureKind::CommandNotExecutable;
@@ -250,6 +276,10 @@ mod tests {
                 FailureKind::CommandNotExecutable,
             ),
             ("error mounting \"proc\"", FailureKind::Internal),
+            (
+                "write /root/runc/id/state.json: no space left on device",
+                FailureKind::DiskFull,
+            ),
         ];
         for (words, kind) in cases {
             assert_eq!(kind_of(&format!("{prefix}{words}")), kind, "{words}");

@@ -120,7 +120,10 @@ impl Supervisor {
         let mut supervisor = Supervisor::new(site, runc, String::new(), RestartRule::Never, Ends::default())?;
         let process = supervisor.life.process;
         match process.and_then(|process| Some((process, process.open()?))) {
-            Some((process, pidfd)) => supervisor.running = Some(Running::new(process, pidfd, false)),
+            Some((process, pidfd)) => {
+                supervisor.running = Some(Running::new(process, pidfd, false));
+                supervisor.see_whether_it_is_frozen();
+            }
             None if supervisor.life.has_process() => supervisor.end(None),
             None => {
                 return Err(Failure::new(
@@ -352,6 +355,20 @@ impl Supervisor {
         self.life.enter(to);
         self.record(Durability::Boot, kind);
         Ok(())
+    }
+
+    /// The shim before may have died between runc's freezing or thawing and the record of it.
+    fn see_whether_it_is_frozen(&mut self) {
+        let (state, kind) = match self.runc.is_paused() {
+            Ok(true) => (State::Paused, EventKind::Paused),
+            Ok(false) => (State::Running, EventKind::Resumed),
+            // It ends just now perhaps, which is seen in its place.
+            Err(failure) => return eprintln!("selur-shim: {}", failure.message),
+        };
+        if self.life.state != state {
+            self.life.enter(state);
+            self.record(Durability::Boot, kind);
+        }
     }
 
     fn end_restarting(&mut self) {
