@@ -5,27 +5,32 @@
 //! ended, and end it when the bridge hangs up.
 //!
 //! The errand has a directory of the container's while runc runs, for milliseconds. One that dies in between leaves
-//! it, and it goes with the container.
+//! it, and the next errand removes it, as it ends the process that the dead one started.
 
 use crate::console::Console;
 use crate::errand::Site;
 use crate::process::{has_ended, reap, session_of};
 use crate::runc::{ExecCall, Runc};
-use crate::{ExecEnd, Failure, FailureKind, Further, Home, Life, Process, Reply, passing, user};
+use crate::{ExecEnd, Failure, FailureKind, Further, Home, Life, Process, Reply, end_orphans, passing, user};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FlockOperation;
 use rustix::process::{Signal, pidfd_send_signal};
+use rustix::rand::{GetRandomFlags, getrandom};
 use selur_protocol::State;
 use serde_json::{Value, json};
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// How often what the process has left in its session is looked for: it may fork while it is killed.
 const KILLING_ROUNDS: u32 = 16;
+
+/// How often a name for a directory is tried.
+const NAMING_ATTEMPTS: u32 = 8;
 
 /// How long a container's first process that is ending may take until that is seen.
 const ENDING_LIMIT: Timespec = Timespec {
@@ -83,7 +88,8 @@ fn start(
     wanted: Further,
     descriptors: Vec<OwnedFd>,
 ) -> Result<(Process, OwnedFd, Option<OwnedFd>), Failure> {
-    let (specification, first) = specification(site, &wanted)?;
+    let (specification, process, first) = specification(site, &wanted)?;
+    end_orphans(site.id, process);
     let mut descriptors = descriptors.into_iter();
     let mut next = |is_wanted: bool| -> Result<Stdio, Failure> {
         if !is_wanted {
@@ -113,10 +119,14 @@ fn start(
         console: console.as_ref().map(Console::path),
         streams,
     };
-    let process = Runc::new(runc, site.root.clone(), site.id)
+    let started = Runc::new(runc, site.root.clone(), site.id)
         .exec(call)
-        .map_err(|failure| blame(site, &first, failure))?;
-    let pidfd = process.open().ok_or_else(|| {
+        .map_err(|failure| {
+            // runc was killed perhaps when it had begun: a container that was paused meanwhile holds it up.
+            end_orphans(site.id, process);
+            blame(site, &first, failure)
+        })?;
+    let pidfd = started.open().ok_or_else(|| {
         Failure::new(
             FailureKind::Internal,
             "the process cannot be waited for: this needs Linux 5.3 and a free file descriptor",
@@ -125,11 +135,11 @@ fn start(
     let terminal = match console.map(Console::receive).transpose() {
         Ok(terminal) => terminal,
         Err(error) => {
-            kill_session(process.pid, &pidfd);
+            kill_session(started.pid, &pidfd);
             return Err(Failure::while_doing("runc passed no terminal", error));
         }
     };
-    Ok((process, pidfd, terminal))
+    Ok((started, pidfd, terminal))
 }
 
 /// What is wrong where runc says so in many ways: the container has ended meanwhile, or was paused.
@@ -154,7 +164,7 @@ fn wrong_state() -> Failure {
 
 /// What runc is told to run: the container's own process with what is wanted in its places. And the container's first
 /// process.
-fn specification(site: &Site, wanted: &Further) -> Result<(Value, OwnedFd), Failure> {
+fn specification(site: &Site, wanted: &Further) -> Result<(Value, Process, OwnedFd), Failure> {
     let life = Life::read(&site.root, site.id)
         .map_err(|error| Failure::while_doing("cannot read the container's life", error))?
         .filter(|life| life.state == State::Running);
@@ -186,7 +196,7 @@ fn specification(site: &Site, wanted: &Further) -> Result<(Value, OwnedFd), Fail
     } else if let Some(process) = process.as_object_mut() {
         process.remove("consoleSize");
     }
-    Ok((bundle.process, pidfd))
+    Ok((bundle.process, first, pidfd))
 }
 
 /// What is read of a bundle: the rest is long.
@@ -239,15 +249,24 @@ fn kill_session(leader: u32, pidfd: &OwnedFd) {
 /// A directory that is removed with what is in it.
 struct Directory {
     path: PathBuf,
+    /// Held as long as the errand lives.
+    _lock: File,
 }
 
 impl Directory {
     fn make(home: &Home) -> io::Result<Directory> {
-        let path = home.exec(std::process::id());
-        // Of an errand that died and had the same id.
-        let _ = fs::remove_dir_all(&path);
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Directory { path })
+        sweep(home);
+        for _ in 0..NAMING_ATTEMPTS {
+            let mut random = [0; 8];
+            getrandom(&mut random, GetRandomFlags::empty())?;
+            let path = home.exec(u64::from_ne_bytes(random));
+            DirBuilder::new().mode(0o700).create(&path)?;
+            // Another errand may sweep it before it is locked.
+            if let Some(lock) = claim(&path).filter(|_| path.exists()) {
+                return Ok(Directory { path, _lock: lock });
+            }
+        }
+        Err(io::Error::other("directories of errands do not last"))
     }
 }
 
@@ -255,6 +274,24 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Removes the directories of errands that died.
+fn sweep(home: &Home) {
+    for entry in fs::read_dir(home.path()).into_iter().flatten().flatten() {
+        if Home::is_exec(&entry.file_name())
+            && let Some(_lock) = claim(&entry.path())
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Locks a directory as long as the file is open; nothing if its errand lives.
+fn claim(directory: &Path) -> Option<File> {
+    let file = File::open(directory).ok()?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(file)
 }
 
 #[cfg(test)]

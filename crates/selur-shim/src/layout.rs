@@ -1,7 +1,11 @@
 //! Where everything lies below a state root. Nothing else in the project puts these paths together.
 
 use selur_protocol::ContainerId;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+/// What begins the name of an errand's directory.
+const EXEC_PREFIX: &str = "exec-";
 
 /// A state root.
 ///
@@ -255,9 +259,14 @@ impl Home {
         self.0.join("runc.log")
     }
 
-    /// What the errand with this process id keeps while it starts a further process.
-    pub fn exec(&self, errand: u32) -> PathBuf {
-        self.0.join(format!("exec-{errand}"))
+    /// What an errand keeps while it starts a further process, by a random number.
+    pub fn exec(&self, number: u64) -> PathBuf {
+        self.0.join(format!("{EXEC_PREFIX}{number:016x}"))
+    }
+
+    /// Whether an entry of the directory is an errand's.
+    pub(crate) fn is_exec(name: &OsStr) -> bool {
+        name.as_encoded_bytes().starts_with(EXEC_PREFIX.as_bytes())
     }
 
     /// Where the shim's own panics go.

@@ -71,6 +71,11 @@ pub(crate) fn session_of(pid: u32) -> Option<u32> {
     stat_field(pid, 6)
 }
 
+/// The parent of the process with this id.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    stat_field(pid, 4)
+}
+
 fn stat_field<T: std::str::FromStr>(pid: u32, number: usize) -> Option<T> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;

@@ -24,7 +24,17 @@ pub(super) async fn exec(
     let failed = |error: io::Error| failure::io("cannot make a socket", error);
     let (own, theirs) = UnixStream::pair().map_err(failed)?;
     let line = own.try_clone().map_err(failed)?;
-    let launch = block(site, move |site| launch(site, id, spec, (own, theirs)));
+    let launch = block(site, move |site| {
+        let launched = launch(site, id, spec, (own, theirs));
+        if launched.is_err() {
+            // Its errand may have died when the process was there.
+            site.end_orphans(id);
+        }
+        let mut channel = launched?;
+        let site = site.clone();
+        channel.rescue = Some(Box::new(move || site.end_orphans(id)));
+        Ok(channel)
+    });
     tokio::pin!(launch);
     let channel = tokio::select! {
         channel = &mut launch => channel?,
@@ -94,5 +104,6 @@ fn launch(
         outputs: [outputs[0].take(), outputs[1].take()],
         terminal: master,
         accepts_input,
+        rescue: None,
     })
 }

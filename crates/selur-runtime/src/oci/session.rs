@@ -32,7 +32,6 @@ const GRACE: Duration = Duration::from_secs(2);
 const MAX_END_BYTES: usize = 4096;
 
 /// What a session is made of. To drop it is to have the process killed.
-#[derive(Debug)]
 pub(super) struct Channel {
     /// Where the exit code comes. The shim kills the process when it is closed.
     pub(super) end: UnixStream,
@@ -44,7 +43,12 @@ pub(super) struct Channel {
     pub(super) terminal: Option<OwnedFd>,
     /// Whether bytes may be sent to it.
     pub(super) accepts_input: bool,
+    /// What ends the process if its errand dies before it has said how that ended.
+    pub(super) rescue: Option<Rescue>,
 }
+
+/// Ends processes whose errands have died. It blocks, but for milliseconds.
+pub(super) type Rescue = Box<dyn FnOnce() + Send>;
 
 /// How long a terminal that nobody has open is left alone.
 const QUIET: Duration = Duration::from_millis(100);
@@ -69,6 +73,7 @@ pub(super) fn open(channel: Channel) -> io::Result<Session> {
         turn: 0,
         buffer: vec![0; MAX_PIECE_BYTES].into_boxed_slice(),
         socket: tokio::net::UnixStream::from_std(channel.end)?,
+        rescue: channel.rescue,
         word: Vec::new(),
         exit: None,
         grace: None,
@@ -239,6 +244,7 @@ struct Output {
     turn: usize,
     buffer: Box<[u8]>,
     socket: tokio::net::UnixStream,
+    rescue: Option<Rescue>,
     /// What the shim has said of the end so far.
     word: Vec<u8>,
     /// The exit code, when the process has ended.
@@ -303,6 +309,9 @@ impl Output {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 _ => {
                     let end = serde_json::from_slice::<ExecEnd>(&self.word).ok();
+                    if let Some(rescue) = self.rescue.take().filter(|_| end.is_none()) {
+                        tokio::task::spawn_blocking(rescue);
+                    }
                     self.exit = Some(end.and_then(|end| end.exit_code));
                     self.grace = Some(Box::pin(tokio::time::sleep(GRACE)));
                 }
