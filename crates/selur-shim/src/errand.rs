@@ -4,12 +4,12 @@ use crate::runc::Runc;
 use crate::supervisor::{Ends, Supervisor};
 use crate::{
     Errand, Failure, FailureKind, Home, Launch, Life, Lock, Mapping, OLDEST_VERSION, PROTOCOL_VERSION,
-    Process, Reply, Root, Told, detach, exec, fill, passing, trees, userns,
+    Process, Reply, Root, Told, current_boot, detach, exec, fill, passing, trees, userns,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::ContainerId;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -80,7 +80,7 @@ fn perform(peer: UnixStream, mut launch: Launch, descriptors: Vec<OwnedFd>) -> E
             stdin,
             terminal,
         } => place
-            .hold()
+            .hold_container()
             .and_then(|site| {
                 let ends = Ends { stdin, terminal };
                 let fill = |site: &Site| match volumes.is_empty() {
@@ -93,7 +93,7 @@ fn perform(peer: UnixStream, mut launch: Launch, descriptors: Vec<OwnedFd>) -> E
             })
             .map(Some),
         Errand::Adopt => place
-            .hold()
+            .hold_container()
             .and_then(|site| Supervisor::adopt(site, launch.runc))
             .map(Some),
         Errand::Reap => place
@@ -177,7 +177,19 @@ impl Site {
         })
     }
 
-    /// Becomes the container's shim.
+    /// Becomes the shim of a container that exists.
+    fn hold_container(self) -> Result<Site, Failure> {
+        let site = self.hold()?;
+        // A deletion holds the lock from its last look at the shim until the container is gone, so that a shim whose
+        // bridge died before comes either before that look or here.
+        if site.root.state(site.id).exists() {
+            return Ok(site);
+        }
+        let _ = fs::remove_file(site.root.alive(site.id));
+        Err(Failure::new(FailureKind::WrongState, "the container was deleted"))
+    }
+
+    /// Becomes the only process that works on the container.
     fn hold(self) -> Result<Site, Failure> {
         let failed = |error: io::Error| Failure::while_doing("cannot take hold of the container", error);
         let busy = || Failure::new(FailureKind::Busy, "another shim holds the container");
@@ -187,13 +199,24 @@ impl Site {
         if let Some(own) = Process::own() {
             let own = serde_json::to_vec(&own).unwrap_or_default();
             alive.file().set_len(0).map_err(failed)?;
-            alive.file().write_all_at(&own, 0).map_err(failed)?;
+            match alive.file().write_all_at(&own, 0) {
+                // What is lost is that a shim which hangs can be killed: no reason for it not to work.
+                Err(error) if is_full(&error) => {}
+                outcome => outcome.map_err(failed)?,
+            }
         }
         Ok(Site {
             _alive: Some(alive),
             ..self
         })
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 fn read(peer: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Result<Launch, Failure> {
@@ -238,7 +261,11 @@ fn answer_with(mut peer: UnixStream, result: Result<(), Failure>, told: Option<T
 fn reap(site: &Site, runc: PathBuf) -> Result<(), Failure> {
     let runc = Runc::new(runc, site.root.clone(), site.id);
     let life = Life::read(&site.root, site.id).ok().flatten();
-    if let Some(process) = life.and_then(|life| life.process)
+    // A process of another boot is another process by now.
+    let boot = current_boot().unwrap_or_default();
+    if let Some(process) = life
+        .filter(|life| life.boot == boot)
+        .and_then(|life| life.process)
         && let Some(pidfd) = process.open()
     {
         let _ = pidfd_send_signal(&pidfd, Signal::KILL);

@@ -1,6 +1,7 @@
 //! Makes a container: files only, no process. It exists when its life is written, which is the last step.
 
 use super::config::Config;
+use super::hold::Patience;
 use super::{Site, block, failure, mounts, resources};
 use crate::spec::parse_extra_host;
 use crate::store::ImageContent;
@@ -12,7 +13,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How long another process may hold the lock of a container that does not exist.
+const SWEEPING_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn create(
     site: &Arc<Site>,
@@ -66,10 +71,19 @@ impl Site {
                 format!("the container {id} exists already"),
             )
         };
-        let hold = self.try_hold(id)?.ok_or_else(exists)?;
-        if self.root.state(id).exists() {
-            return Err(exists());
-        }
+        // A sweep of another process may have seen the file of the lock before it was locked.
+        let mut patience = Patience::new(SWEEPING_LIMIT);
+        let hold = loop {
+            let hold = self.try_hold(id)?;
+            if self.root.state(id).exists() {
+                return Err(exists());
+            }
+            match hold {
+                Some(hold) => break hold,
+                None if patience.wait() => {}
+                None => return Err(exists()),
+            }
+        };
         match self.fill(id, config, content) {
             Ok(life) => {
                 self.tell(EventKind::Created, id, &life);

@@ -1,11 +1,11 @@
 //! Deletes a container. It is gone when its life is removed; what follows can be done again by anybody.
 
-use super::hold::Patience;
+use super::hold::{Hold, Patience};
 use super::{Site, failure};
 use crate::{Done, RuntimeError};
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{Command, Errand, EventKind, Life, Process};
+use selur_shim::{Command, Errand, EventKind, Life, Lock, Process};
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a shim may take to leave before it is killed itself.
 const LEAVING_LIMIT: Duration = Duration::from_secs(10);
+/// How often a shim may come up late while its container is deleted.
+const ATTEMPTS: u32 = 16;
 
 pub(super) fn delete(
     site: &Arc<Site>,
@@ -35,11 +37,9 @@ pub(super) fn delete(
     if let Some(life) = life.as_ref().filter(|life| life.has_process() && !force) {
         return Err(failure::wrong_state("delete", life.state));
     }
-    site.end(id, force)?;
+    let (last, bar) = site.end(id, force, &hold)?;
     site.remove_cgroups(id);
     let removing = |error: io::Error| failure::io("cannot remove the container", error);
-    // As its last shim left it, or as an end that nobody saw.
-    let last = site.settle(id, &hold).ok();
     fs::remove_file(site.root.state(id)).map_err(removing)?;
     site.tell(EventKind::Deleted, id, &last.unwrap_or_else(|| Life::lost(None)));
     let _ = fs::remove_file(site.root.state_draft(id));
@@ -53,13 +53,45 @@ pub(super) fn delete(
         .remove(site.root.home(id).path())
         .map_err(failure::tree)?;
     let _ = fs::remove_file(site.root.alive(id));
+    drop(bar);
     site.release_gone(id, hold);
     Ok(Done::default())
 }
 
 impl Site {
-    /// Waits until the container has no process and no shim; kills what does not end.
-    fn end(&self, id: ContainerId, force: bool) -> Result<(), RuntimeError> {
+    /// Waits until the container has no process and no shim; kills what does not end. From then on no shim can take
+    /// hold of it, as long as the lock is kept. Gives the life as its last shim left it, or as an end that nobody saw.
+    fn end(
+        &self,
+        id: ContainerId,
+        force: bool,
+        hold: &Hold,
+    ) -> Result<(Option<Life>, Option<Lock>), RuntimeError> {
+        for _ in 0..ATTEMPTS {
+            self.end_once(id, force)?;
+            let last = self.settle(id, hold).ok();
+            if let Some(bar) = self.try_bar_shims(id)?
+                && !self.runs(id)
+            {
+                return Ok((last, bar));
+            }
+            // A shim whose bridge had died came round to starting it.
+        }
+        Err(failure::internal(
+            "the container is started again and again while it is deleted",
+        ))
+    }
+
+    /// Whether a process may be left of a container that no shim holds.
+    fn runs(&self, id: ContainerId) -> bool {
+        let life = Life::read(&self.root, id).ok().flatten();
+        let process = life
+            .filter(|life| life.boot == self.boot)
+            .and_then(|life| life.process);
+        process.is_some_and(|process| process.is_alive()) || self.root.runc_state(id).exists()
+    }
+
+    fn end_once(&self, id: ContainerId, force: bool) -> Result<(), RuntimeError> {
         let mut patience = Patience::new(LEAVING_LIMIT);
         let mut told = false;
         while self.has_shim(id)? {

@@ -91,6 +91,12 @@ impl Site {
         if let Some(on_disk) = on_disk.filter(is_corrected)
             && !self.has_shim(id)?
         {
+            if !on_disk.boot.is_empty() && on_disk.boot != life.boot {
+                // Its processes ended with their boot: runc is not to look for them among those of this one.
+                self.hands
+                    .remove(&self.root.runc_state(id))
+                    .map_err(failure::tree)?;
+            }
             life.write(&self.root, id, Durability::Boot)
                 .map_err(|error| failure::io("cannot write a container's life", error))?;
             // What cannot be read any more is an end, too.
@@ -142,6 +148,17 @@ impl Site {
         }
     }
 
+    /// Takes the place of a container's shim, so that none that was launched earlier comes up late. Nothing if one has
+    /// it; `Some(None)` on a disk without room for the file, where no shim can take it either.
+    pub(super) fn try_bar_shims(&self, id: ContainerId) -> Result<Option<Option<Lock>>, RuntimeError> {
+        match Lock::try_at(&self.root.alive(id)) {
+            Ok(Some(lock)) => Ok(Some(Some(lock))),
+            Ok(None) => Ok(None),
+            Err(error) if is_full(&error) => Ok(Some(None)),
+            Err(error) => Err(failure::io("cannot take the place of a container's shim", error)),
+        }
+    }
+
     /// Takes a container's lock if it is free, whether the container exists or not.
     pub(super) fn try_hold(&self, id: ContainerId) -> Result<Option<Hold>, RuntimeError> {
         let lock = Lock::try_at(&self.root.lock(id))
@@ -154,6 +171,13 @@ impl Site {
         let _ = fs::remove_file(self.root.lock(id));
         drop(hold);
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// An end that nobody saw: by a reboot, or after the shim's death.

@@ -24,20 +24,42 @@ pub(super) fn start(
     abort: &CancellationToken,
 ) -> Result<Done, RuntimeError> {
     let hold = site.hold(id, abort)?;
+    loop {
+        if let Some(life) = await_end_of_last_run(site, id, &hold, abort)? {
+            return Ok(told(&life));
+        }
+        match launch(site, id) {
+            // One whose bridge had died was launched before, and is about to start it.
+            Err(_) if site.has_shim(id)? => {}
+            outcome => return outcome.and_then(|()| Ok(told(&site.settle(id, &hold)?))),
+        }
+    }
+}
+
+/// Waits until a container that is to start has no shim. A life if it runs meanwhile.
+fn await_end_of_last_run(
+    site: &Arc<Site>,
+    id: ContainerId,
+    hold: &Hold,
+    abort: &CancellationToken,
+) -> Result<Option<Life>, RuntimeError> {
     let mut patience = Patience::new(LEAVING_LIMIT);
     loop {
-        let life = site.settle(id, &hold)?;
+        let life = site.settle(id, hold)?;
         match life.state {
             State::Running | State::Restarting => {
-                site.ensure_shim(id, &life, &hold)?;
-                return Ok(told(&life));
+                site.ensure_shim(id, &life, hold)?;
+                return Ok(Some(life));
             }
             State::Paused => return Err(failure::wrong_state("start", life.state)),
             State::Created | State::Stopped => {}
         }
         // The shim of the last generation is about to leave, or one whose bridge died is about to start it.
+        if abort.is_cancelled() {
+            return Err(failure::cancelled());
+        }
         if !site.has_shim(id)? {
-            break;
+            return Ok(None);
         }
         if !patience.wait() {
             return Err(failure::internal(
@@ -45,9 +67,10 @@ pub(super) fn start(
             ));
         }
     }
-    if abort.is_cancelled() {
-        return Err(failure::cancelled());
-    }
+}
+
+/// Launches the shim that starts the container.
+fn launch(site: &Arc<Site>, id: ContainerId) -> Result<(), RuntimeError> {
     let home = site.root.home(id);
     let config = Config::read(&home)?.ok_or_else(|| failure::not_found(id))?;
     mounts::check_sources(&config.spec)?;
@@ -77,8 +100,7 @@ pub(super) fn start(
         },
         volumes: mounts::volumes(&config.spec),
     };
-    site.launcher.launch(&site.root, id, errand)?;
-    Ok(told(&site.settle(id, &hold)?))
+    site.launcher.launch(&site.root, id, errand)
 }
 
 pub(super) async fn stop(
@@ -244,7 +266,11 @@ impl Site {
         if !life.has_process() || self.has_shim(id)? {
             return Ok(());
         }
-        self.launcher.launch(&self.root, id, Errand::Adopt)
+        match self.launcher.launch(&self.root, id, Errand::Adopt) {
+            // One whose bridge had died was launched before.
+            Err(_) if self.has_shim(id)? => Ok(()),
+            outcome => outcome,
+        }
     }
 }
 

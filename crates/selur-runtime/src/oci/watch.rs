@@ -18,8 +18,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
-/// How long a shim that closed its file has to be gone.
+/// How long a shim that closed its file has to be gone, at first; then it is looked for again, each time after twice as
+/// long.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
+/// So often.
+const LOOKS: u32 = 6;
 
 /// The thread that watches; it ends when this is dropped.
 #[derive(Debug)]
@@ -96,8 +99,13 @@ struct Eye {
     events: i32,
     known: BTreeSet<ContainerId>,
     /// Whose shims may be about to die, and when to look at them again.
-    suspects: BTreeSet<ContainerId>,
-    second_look: Option<Instant>,
+    suspects: BTreeMap<ContainerId, Suspicion>,
+}
+
+/// When a shim is looked at again, and how often it was.
+struct Suspicion {
+    at: Instant,
+    looks: u32,
 }
 
 impl Watcher {
@@ -115,7 +123,9 @@ impl Watcher {
         let watch = |path: &Path, flags| {
             inotify::add_watch(&inotify, path, flags).map_err(|error| failed(error.into()))
         };
-        let states = watch(&site.root.states(), WatchFlags::MOVED_TO | WatchFlags::DELETE)?;
+        // On a full disk a life is written over the one before.
+        let flags = WatchFlags::MOVED_TO | WatchFlags::DELETE | WatchFlags::CLOSE_WRITE;
+        let states = watch(&site.root.states(), flags)?;
         // A shim's death closes the file that it holds, however it dies.
         let alive = watch(&site.root.alive_files(), WatchFlags::CLOSE_WRITE)?;
         // It is there before it is watched, and never replaced.
@@ -139,8 +149,7 @@ impl Watcher {
             states,
             alive,
             events,
-            suspects: BTreeSet::new(),
-            second_look: None,
+            suspects: BTreeMap::new(),
         };
         std::thread::Builder::new()
             .name("selur-oci-watch".into())
@@ -263,10 +272,15 @@ impl Eye {
                 PollFd::new(&hub.inotify, PollFlags::IN),
                 PollFd::new(&*stop, PollFlags::IN),
             ];
-            let timeout = self.second_look.map(|at| {
-                let left = at.saturating_duration_since(Instant::now());
-                Timespec::try_from(left).unwrap_or_default()
-            });
+            let timeout = self
+                .suspects
+                .values()
+                .map(|suspicion| suspicion.at)
+                .min()
+                .map(|at| {
+                    let left = at.saturating_duration_since(Instant::now());
+                    Timespec::try_from(left).unwrap_or_default()
+                });
             if poll(&mut fds, timeout.as_ref()).is_ok() && !fds[1].revents().is_empty() {
                 return;
             }
@@ -312,23 +326,24 @@ impl Eye {
     /// A shim's file was closed. The kernel tells that before it releases the lock of the file, so that a shim that
     /// is still there may be gone a moment later.
     fn suspect(&mut self, id: ContainerId) {
-        if self.site.may_have_lost_its_shim(id) {
+        if self.site.needs_care(id) {
             self.look_after(id);
         } else {
-            self.suspects.insert(id);
-            self.second_look
-                .get_or_insert_with(|| Instant::now() + SECOND_LOOK);
+            let at = Instant::now() + SECOND_LOOK;
+            self.suspects.insert(id, Suspicion { at, looks: 1 });
         }
     }
 
     fn look_again(&mut self) {
-        if self.second_look.is_none_or(|at| Instant::now() < at) {
-            return;
-        }
-        self.second_look = None;
-        for id in std::mem::take(&mut self.suspects) {
-            if self.site.may_have_lost_its_shim(id) {
+        let now = Instant::now();
+        let due = self.suspects.extract_if(.., |_, suspicion| suspicion.at <= now);
+        for (id, Suspicion { looks, .. }) in due.collect::<Vec<_>>() {
+            if self.site.needs_care(id) {
                 self.look_after(id);
+            } else if looks < LOOKS && self.site.has_shim(id).unwrap_or(false) {
+                let at = now + SECOND_LOOK * 2u32.pow(looks);
+                let looks = looks + 1;
+                self.suspects.insert(id, Suspicion { at, looks });
             }
         }
     }
@@ -339,7 +354,7 @@ impl Eye {
         ids.extend(self.site.ids().unwrap_or_default());
         for id in ids {
             self.look(id);
-            if self.site.may_have_lost_its_shim(id) {
+            if self.site.needs_care(id) {
                 self.look_after(id);
             }
         }
