@@ -1,0 +1,13 @@
+//! Several processes on one state root, and crash safety: real containers by runc, processes killed at random moments,
+//! full disks, a registry that goes away, ends that nobody saw.
+//!
+//! What is true is found out without the runtime: from /proc, the cgroups, runc's own state and the files of the root.
+//! `SELUR_CHAOS_SEED` repeats a run's choices; the moments at which processes meet stay the machine's.
+
+mod caller;
+mod evidence;
+mod kills;
+mod names;
+mod script;
+mod sharing;
+mod world;
