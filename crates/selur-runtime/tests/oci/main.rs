@@ -4,6 +4,7 @@
 
 mod attach;
 mod confinement;
+mod crowd;
 mod events;
 mod exec;
 mod failures;

@@ -178,10 +178,18 @@ impl World {
 
     /// Checks that nothing at all is left of a container: no process, cgroup, mount or file.
     pub(crate) fn assert_gone(&self, id: ContainerId) {
-        let id = id.to_string();
+        self.assert_all_gone(&[id]);
+    }
+
+    /// The same for several, in one look at the machine.
+    pub(crate) fn assert_all_gone(&self, ids: &[ContainerId]) {
+        let ids: Vec<String> = ids.iter().map(ContainerId::to_string).collect();
         let find = |places: &[&Path]| {
             let mut command = Command::new("find");
-            command.args(places).args(["-name", &format!("*{id}*")]);
+            command.args(places).arg("-false");
+            for id in &ids {
+                command.args(["-o", "-name", &format!("*{id}*")]);
+            }
             String::from_utf8(command.output().unwrap().stdout).unwrap()
         };
         assert_eq!(
@@ -200,7 +208,7 @@ impl World {
                 let text = std::fs::read(path.join(file)).unwrap_or_default();
                 let text = String::from_utf8_lossy(&text);
                 assert!(
-                    !text.contains(&id),
+                    !ids.iter().any(|id| text.contains(id)),
                     "{} still names the container",
                     path.join(file).display()
                 );
