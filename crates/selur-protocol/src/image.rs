@@ -86,6 +86,9 @@ impl fmt::Display for ImageReference<'_> {
 }
 
 fn read(text: &str) -> Option<ImageReference<'_>> {
+    if looks_like_image_id(text) {
+        return None;
+    }
     let (rest, digest) = match text.split_once('@') {
         Some((_, digest)) if !is_digest(digest) => return None,
         Some((rest, digest)) => (rest, Some(digest)),
@@ -123,6 +126,13 @@ fn read(text: &str) -> Option<ImageReference<'_>> {
     } else {
         None
     }
+}
+
+/// Docker's rule: 64 hex digits name an image of the store by its id, which is something else than what a registry knows.
+///
+/// Source: github.com/distribution/reference, `ParseNormalizedNamed`.
+fn looks_like_image_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| crate::id::hex_digit(byte).is_some())
 }
 
 /// Docker's rule: the first component is a host if it could not be a repository.

@@ -20,6 +20,9 @@ thread_local! {
 }
 
 fn is_image(text: &str) -> bool {
+    if text.len() == 64 && text.chars().all(|it| matches!(it, '0'..='9' | 'a'..='f')) {
+        return false;
+    }
     let domain = IMAGE.with(|grammar| {
         let found = grammar.captures(text)?;
         Some(found.name("domain").map_or("", |it| it.as_str()))
@@ -54,13 +57,17 @@ fn reference_like() -> impl Strategy<Value = String> {
         Just("Example.COM".to_string()),
         Just("[::1]".to_string()),
         Just(format!("sha256:{}", "ab".repeat(32))),
+        Just("ab".repeat(32)),
         "[._-]{1,3}",
         Just(":".to_string()),
         Just("/".to_string()),
         Just("@".to_string()),
         "[0-9]{1,6}",
     ];
-    proptest::collection::vec(piece, 1..9).prop_map(|pieces| pieces.concat())
+    // The length of names is another test's.
+    proptest::collection::vec(piece, 1..9)
+        .prop_map(|pieces| pieces.concat())
+        .prop_filter("longer than names are", |text| text.len() < 240)
 }
 
 proptest! {
@@ -146,6 +153,22 @@ fn docker_s_defaults_complete_a_reference() {
     let text = format!("nginx@{digest}");
     let pinned = ImageReference::parse(&text).expect("a reference");
     assert_eq!((pinned.tag(), pinned.digest()), (None, Some(&*digest)));
+}
+
+#[test]
+fn the_id_of_an_image_is_no_reference() {
+    let id = "0123456789abcdef".repeat(4);
+    assert_eq!(ImageReference::parse(&id), Err(Reason::BadImage));
+    let others = [
+        id[1..].to_string(),
+        format!("{id}0"),
+        format!("{id}:v1"),
+        format!("team/{id}"),
+        id.replace('f', "g"),
+    ];
+    for text in &others {
+        assert!(ImageReference::parse(text).is_ok(), "{text}");
+    }
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn valid() -> Vec<(&'static str, String, String)> {
 }
 
 fn invalid_references() -> Vec<(&'static str, String)> {
-    let cases: [(&str, &str); 34] = [
+    let cases: [(&str, &str); 35] = [
         ("capitals", "Nginx"),
         ("capitals_in_a_path", "team/App"),
         ("a_space", "nginx latest"),
@@ -185,6 +185,7 @@ fn invalid_references() -> Vec<(&'static str, String)> {
             "a_digest_in_capitals",
             &format!("nginx@{}", SHA256.to_uppercase().replace("SHA", "sha")),
         ),
+        ("the_id_of_an_image", SHA256.trim_start_matches("sha256:")),
         ("an_unknown_digest", "nginx@md5:0123456789abcdef0123456789abcdef"),
         ("two_digests", &format!("nginx@{SHA256}@{SHA256}")),
         (
