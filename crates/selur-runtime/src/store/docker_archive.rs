@@ -6,7 +6,7 @@
 use super::content::null_is_default;
 use super::digest::Digest;
 use super::error::{During, StoreError, quoted};
-use super::layout::{Candidate, read_all};
+use super::layout::{Candidate, read_all, too_many};
 use super::limits::Limits;
 use super::manifest::Descriptor;
 use super::packed::Packed;
@@ -15,6 +15,7 @@ use super::unpack::decompress::Packing;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Read;
 
 /// The file that marks such an archive.
@@ -42,11 +43,13 @@ pub(super) fn read(archive: &Packed, limits: &Limits) -> Result<(Vec<Candidate>,
     let bytes = read_all(archive.open_file(MARKER)?.0, MARKER, limits.max_manifest_bytes)?;
     let images: Vec<Saved> = serde_json::from_slice(&bytes)
         .map_err(|error| StoreError::Content(format!("{MARKER} is malformed: {error}")))?;
+    let names = images.iter().map(|image| image.repo_tags.len().max(1)).sum();
+    too_many(names, MARKER, limits)?;
     let mut blobs = Blobs::new();
-    let mut hashed = BTreeMap::new();
+    let mut known = Known::default();
     let mut candidates = Vec::new();
     for image in images {
-        let manifest = describe(archive, &image, limits, &mut blobs, &mut hashed)?;
+        let manifest = describe(archive, &image, limits, &mut blobs, &mut known)?;
         let descriptor = Descriptor {
             media_type: MANIFEST_TYPE.to_owned(),
             digest: Digest::of(&manifest),
@@ -64,18 +67,52 @@ pub(super) fn read(archive: &Packed, limits: &Limits) -> Result<(Vec<Candidate>,
     Ok((candidates, blobs))
 }
 
+/// What was read of the archive already, by where it lies: images share files, and an archive that names one file a
+/// thousand times has it read once.
+#[derive(Default)]
+struct Known {
+    configurations: BTreeMap<Option<u64>, (Digest, Vec<Digest>)>,
+    /// The digests of compressed layers.
+    layers: BTreeMap<Option<u64>, Digest>,
+}
+
+impl Known {
+    /// A configuration's digest, and the diff_ids in it.
+    fn configuration(
+        &mut self,
+        name: &str,
+        section: &Section,
+        limits: &Limits,
+    ) -> Result<&(Digest, Vec<Digest>), StoreError> {
+        match self.configurations.entry(section.place()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let config = read_all(section.clone(), name, limits.max_config_bytes)?;
+                let diff_ids = diff_ids(&config)?;
+                Ok(place.insert((Digest::of(&config), diff_ids)))
+            }
+        }
+    }
+
+    /// The digest of a compressed layer.
+    fn layer(&mut self, name: &str, section: Section) -> Result<Digest, StoreError> {
+        match self.layers.entry(section.place()) {
+            Entry::Occupied(known) => Ok(known.get().clone()),
+            Entry::Vacant(place) => Ok(place.insert(hash(name, section)?).clone()),
+        }
+    }
+}
+
 /// Makes the manifest of an image.
 fn describe(
     archive: &Packed,
     image: &Saved,
     limits: &Limits,
     blobs: &mut Blobs,
-    hashed: &mut BTreeMap<String, Digest>,
+    known: &mut Known,
 ) -> Result<Vec<u8>, StoreError> {
     let (section, config_bytes) = archive.open_file(&image.config)?;
-    let config = read_all(section.clone(), &image.config, limits.max_config_bytes)?;
-    let config_digest = Digest::of(&config);
-    let diff_ids = diff_ids(&config)?;
+    let (config_digest, diff_ids) = known.configuration(&image.config, &section, limits)?.clone();
     if diff_ids.len() != image.layers.len() || image.layers.len() > limits.max_layers {
         return Err(StoreError::Content(format!(
             "{MARKER} names {} layers and the image's configuration {} diff_ids; they must be as many, and at most {}",
@@ -92,8 +129,8 @@ fn describe(
         let (digest, suffix) = match packing {
             // Such a layer is its own tar stream. That it is this one is verified when it is taken.
             Packing::Plain => (diff_id, ""),
-            Packing::Gzip => (hash(name, section.clone(), hashed)?, "+gzip"),
-            Packing::Zstd => (hash(name, section.clone(), hashed)?, "+zstd"),
+            Packing::Gzip => (known.layer(name, section.clone())?, "+gzip"),
+            Packing::Zstd => (known.layer(name, section.clone())?, "+zstd"),
         };
         layers.push(json!({
             "mediaType": format!("{LAYER_TYPE}{suffix}"), "digest": digest.as_str(), "size": size,
@@ -131,15 +168,7 @@ fn beginning(section: Section, name: &str) -> Result<Packing, StoreError> {
     Ok(Packing::of(&bytes))
 }
 
-/// The digest of a compressed layer; each is read once.
-fn hash(
-    name: &str,
-    mut section: Section,
-    hashed: &mut BTreeMap<String, Digest>,
-) -> Result<Digest, StoreError> {
-    if let Some(digest) = hashed.get(name) {
-        return Ok(digest.clone());
-    }
+fn hash(name: &str, mut section: Section) -> Result<Digest, StoreError> {
     let mut hasher = Digest::sha256();
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
@@ -149,7 +178,5 @@ fn hash(
             count => hasher.update(&buffer[..count]),
         }
     }
-    let digest = hasher.finish();
-    hashed.insert(name.to_owned(), digest.clone());
-    Ok(digest)
+    Ok(hasher.finish())
 }

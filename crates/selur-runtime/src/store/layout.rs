@@ -102,10 +102,11 @@ impl Layout {
     pub(super) fn choose(
         &self,
         reference: Option<&ImageReference<'_>>,
+        limits: &Limits,
     ) -> Result<Vec<(String, Descriptor)>, StoreError> {
         match reference {
             Some(reference) => Ok(vec![(reference.to_string(), self.choose_one(reference)?)]),
-            None => self.choose_named(),
+            None => self.choose_named(limits),
         }
     }
 
@@ -164,7 +165,7 @@ impl Layout {
         )))
     }
 
-    fn choose_named(&self) -> Result<Vec<(String, Descriptor)>, StoreError> {
+    fn choose_named(&self, limits: &Limits) -> Result<Vec<(String, Descriptor)>, StoreError> {
         let here = Platform::here();
         let unnamed = || {
             StoreError::Invalid(format!(
@@ -196,6 +197,7 @@ impl Layout {
         if by_name.is_empty() {
             return Err(unnamed());
         }
+        too_many(by_name.len(), &self.path.display().to_string(), limits)?;
         let chosen = by_name.into_iter().map(|(name, descriptors)| {
             let only = if descriptors.len() == 1 {
                 descriptors.first()
@@ -251,6 +253,17 @@ impl Layout {
             self.path.display()
         ))
     }
+}
+
+/// Refuses more images, or names of images, than are taken at once.
+pub(super) fn too_many(count: usize, place: &str, limits: &Limits) -> Result<(), StoreError> {
+    if count <= limits.max_archive_images {
+        return Ok(());
+    }
+    Err(StoreError::TooLarge(format!(
+        "{place} names {count} images; at most {} are taken at once: name the one that is wanted, or save fewer",
+        limits.max_archive_images
+    )))
 }
 
 /// Reads a small document whole.

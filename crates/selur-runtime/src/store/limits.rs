@@ -21,6 +21,8 @@ pub struct Limits {
     pub max_archive_bytes: u64,
     /// The most entries of an archive of images.
     pub max_archive_entries: u64,
+    /// The most images that are taken at once from a layout or an archive, and the most names.
+    pub max_archive_images: usize,
     /// How long a registry may take to accept a connection.
     pub connect_timeout: Duration,
     /// How long a registry may stay silent within an answer.
@@ -40,6 +42,7 @@ impl Default for Limits {
             max_layer_entries: 2_000_000,
             max_archive_bytes: 256 << 30,
             max_archive_entries: 50_000,
+            max_archive_images: 1_000,
             connect_timeout: Duration::from_secs(30),
             silence_timeout: Duration::from_secs(60),
             commit_timeout: Duration::from_secs(600),

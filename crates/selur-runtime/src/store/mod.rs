@@ -318,7 +318,8 @@ impl Images for Store {
             let opened = self
                 .blocking(move |directories| {
                     let layout = Layout::open(&path, directories, &limits, &stop)?;
-                    let chosen = layout.choose(name.as_deref().map(parse).transpose()?.as_ref())?;
+                    let reference = name.as_deref().map(parse).transpose()?;
+                    let chosen = layout.choose(reference.as_ref(), &limits)?;
                     Ok((layout, chosen))
                 })
                 .await;

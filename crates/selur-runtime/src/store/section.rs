@@ -32,6 +32,16 @@ impl Section {
     }
 }
 
+impl Section {
+    /// Where it begins in its file; none if it is in memory.
+    pub(super) fn place(&self) -> Option<u64> {
+        match self {
+            Section::File { at, .. } => Some(*at),
+            Section::Bytes { .. } => None,
+        }
+    }
+}
+
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {

@@ -293,6 +293,18 @@ async fn broken_and_hostile_archives_are_refused_and_leave_nothing() {
             "without a name",
         ),
         (
+            "many images",
+            manifest(&format!("[{}]", vec![r#"{"Config":"x"}"#; 1001].join(","))),
+            Status::ResourceExhausted,
+            "1001 images",
+        ),
+        (
+            "many names",
+            manifest(&json!([{"Config": "x", "RepoTags": vec!["app:v1"; 1001]}]).to_string()),
+            Status::ResourceExhausted,
+            "1001 images",
+        ),
+        (
             "many entries",
             many.finish(),
             Status::ResourceExhausted,
@@ -323,6 +335,32 @@ async fn broken_and_hostile_archives_are_refused_and_leave_nothing() {
     }
     let (_directory, path) = file(&good);
     store.store.load(&path, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_that_many_images_name_are_read_once() {
+    // 500 images, each with the same configuration of 8 MB and the same two layers: read for each, they are gigabytes.
+    let (built, tars) = image(&["one", "two"]);
+    let mut config: serde_json::Value = serde_json::from_slice(&built.config).unwrap();
+    config["history"] = json!([{ "comment": "x".repeat(7 << 20) }]);
+    let mut tarball = Tarball::new().file("config.json", 0o644, config.to_string());
+    for (number, tar) in tars.iter().enumerate() {
+        tarball = tarball.file(&format!("{number}.tar"), 0o644, gzip(tar));
+    }
+    let entries: Vec<_> = (0..500)
+        .map(|number| {
+            let name = format!("app:v{number}");
+            json!({"Config": "config.json", "RepoTags": [name], "Layers": ["0.tar", "1.tar"]})
+        })
+        .collect();
+    let bytes = tarball
+        .file("manifest.json", 0o644, json!(entries).to_string())
+        .finish();
+    let (_directory, path) = file(&bytes);
+    let store = TestStore::new();
+    let begin = std::time::Instant::now();
+    store.store.load(&path, Some("app:v7")).await.unwrap();
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
 }
 
 #[tokio::test]
