@@ -8,6 +8,8 @@ use std::io;
 
 /// The command failed.
 pub(crate) const FAILED: u8 = 1;
+/// The arguments are wrong.
+pub(crate) const WRONG_ARGUMENTS: u8 = 2;
 /// `run`: selur itself failed.
 pub(crate) const RUN_FAILED: u8 = 125;
 /// `run`: the command cannot be executed.
@@ -46,6 +48,18 @@ impl Failure {
             is_quiet: true,
             ..Failure::new(Status::InternalError, "", "")
         }
+    }
+
+    /// Arguments that cannot be read: the first paragraph of what clap says of them.
+    pub(crate) fn refused(words: &str) -> Failure {
+        let words = words.trim_start_matches("error: ");
+        let what: Vec<&str> = words
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let advice = "Check the arguments: `selur help` describes each command.";
+        Failure::new(Status::InvalidRequest, what.join(" "), advice)
     }
 
     /// What the operating system refused while selur did `what`.

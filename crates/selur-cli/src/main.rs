@@ -87,13 +87,39 @@ fn perform(cli: &Cli) -> Result<u8, Failure> {
 
 /// Prints what clap says: help and version on standard output, refusals on standard error.
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    // Who closed the output wants to know nothing.
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ if runs_a_program(arguments) => ExitCode::from(RUN_FAILED),
-        _ => ExitCode::from(2),
+    let code = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ if runs_a_program(arguments) => RUN_FAILED,
+        _ => failure::WRONG_ARGUMENTS,
+    };
+    // It repeats what it refuses: once more, of what does no harm to a terminal.
+    let harmless = arguments.iter().map(|argument| {
+        let text = argument.to_string_lossy();
+        output::escape(&text).into_owned()
+    });
+    let again = Cli::try_parse_from(harmless).err();
+    let error = again.as_ref().unwrap_or(error);
+    if code != 0 && wants_json(arguments) {
+        Failure::refused(&error.render().to_string())
+            .with_exit_code(code)
+            .print(cli::Format::Json);
+    } else {
+        // Who closed the output wants to know nothing.
+        let _ = error.print();
     }
+    ExitCode::from(code)
+}
+
+/// Whether arguments that cannot be read ask for JSON all the same. What stands behind `--` is a program's.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let own: Vec<&OsString> = arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .collect();
+    own.iter().any(|argument| *argument == "--format=json")
+        || own
+            .windows(2)
+            .any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
 /// Whether refused arguments were meant for a command whose exit code is a process's: the first that is neither a global

@@ -4,11 +4,13 @@ use crate::age;
 use crate::cli::{Global, Ps};
 use crate::failure::Failure;
 use crate::output::{self, Table};
-use crate::session::Session;
-use selur_core::{Inspection, Status};
+use crate::session::{Session, frame};
+use selur_core::{Command, ContainerId, Inspection, Status, Ticket};
 
 /// How many digits of an id the table shows.
 const SHORT_ID_DIGITS: usize = 12;
+/// How many containers are asked for at once.
+const AT_ONCE: usize = 256;
 
 /// Lists containers: those with a process, or all; newest first.
 ///
@@ -24,7 +26,7 @@ pub(crate) fn ps(ps: &Ps, global: &Global) -> Result<u8, Failure> {
     }
     if ps.quiet {
         for container in &containers {
-            output::line(short(&container.id))?;
+            output::line(output::escape(&short(&container.id)))?;
         }
         return Ok(0);
     }
@@ -44,19 +46,36 @@ pub(crate) fn ps(ps: &Ps, global: &Global) -> Result<u8, Failure> {
 }
 
 pub(super) fn containers(session: &Session, all: bool) -> Result<Vec<Inspection>, Failure> {
-    let mut containers = Vec::new();
-    for id in session.bridge().list_containers()? {
-        match session.bridge().inspect_container(&id.to_string()) {
-            Ok(inspection) => containers.push(inspection),
-            // Deleted since it was listed.
-            Err(error) if error.status() == Status::ContainerNotFound => {}
-            Err(error) => return Err(error.into()),
+    let ids = session.bridge().list_containers()?;
+    let mut containers = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(AT_ONCE) {
+        // Asked for together, they are read together.
+        let ask = |id: &ContainerId| {
+            let frame = frame(Command::InspectContainer, &[&id.to_string()])?;
+            Ok(session.bridge().submit(&frame)?)
+        };
+        let tickets: Vec<Ticket> = ids.iter().map(ask).collect::<Result<_, Failure>>()?;
+        for ticket in tickets {
+            match ticket.wait().into_result() {
+                Ok(document) => containers.push(read(&document)?),
+                // Deleted since it was listed.
+                Err(error) if error.status() == Status::ContainerNotFound => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     containers
         .retain(|container| all || matches!(container.state.as_str(), "running" | "paused" | "restarting"));
     containers.sort_by(|one, other| (&other.created_at, &other.id).cmp(&(&one.created_at, &one.id)));
     Ok(containers)
+}
+
+fn read(document: &[u8]) -> Result<Inspection, Failure> {
+    serde_json::from_slice(document).map_err(|error| {
+        let message = format!("what the runtime says of a container cannot be read: {error}");
+        let advice = "Report this: it is a defect of selur.";
+        Failure::new(Status::InternalError, message, advice)
+    })
 }
 
 fn state(container: &Inspection) -> String {

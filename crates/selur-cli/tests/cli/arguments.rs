@@ -110,7 +110,7 @@ fn wrong_arguments_end_with_2_and_those_of_run_with_125() {
         (&["exec", "box"], 125),
         (&["--timeout", "1s", "exec", "--nonsense", "box", "true"], 125),
         (&["run", "--nonsense", "image"], 125),
-        (&["--format", "json", "run", "--rm", "-d", "image"], 125),
+        (&["--runtime", "simulated", "run", "--rm", "-d", "image"], 125),
     ];
     for (arguments, code) in cases {
         let said = selur(arguments).failed(code);
@@ -178,6 +178,67 @@ fn failures_are_json_for_programs() {
     let document: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(document["error"]["status"], "container_not_found", "{document}");
     assert!(!document["error"]["advice"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn wrong_arguments_are_json_for_programs_too() {
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["--format", "json", "ps", "--nonsense"], 2, "--nonsense"),
+        (&["ps", "--nonsense", "--format=json"], 2, "--nonsense"),
+        (&["--format", "json"], 2, ""),
+        (&["--format", "json", "nonsense"], 2, "nonsense"),
+        (&["--format", "json", "rm"], 2, "CONTAINER"),
+        (
+            &["--format", "json", "run", "--nonsense", "image"],
+            125,
+            "--nonsense",
+        ),
+        (
+            &["--format", "json", "start", "\x1b[2J\n", "--bell\x07"],
+            2,
+            "bell",
+        ),
+    ];
+    for (arguments, code, words) in cases {
+        let said = selur(arguments).failed(code);
+        let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let error = &document["error"];
+        assert_eq!(error["status"], "invalid_request", "{arguments:?}: {said}");
+        assert!(error["message"].as_str().unwrap().contains(words), "{said}");
+        assert!(!error["advice"].as_str().unwrap().is_empty(), "{said}");
+    }
+    // What is not for selur does not count.
+    let said = selur(&["ps", "--nonsense", "--", "--format", "json"]).failed(2);
+    assert!(said.starts_with("error:"), "{said}");
+}
+
+#[test]
+fn refused_arguments_do_not_reach_the_terminal() {
+    for hostile in [
+        "\x1b[2Jgone",
+        "--\x1b[2J",
+        "bell\x07",
+        "c1\u{9b}31m",
+        "rtl\u{202e}",
+    ] {
+        for arguments in [
+            &[hostile][..],
+            &["ps", hostile],
+            &["--runtime", hostile, "ps"],
+            &["--timeout", hostile, "ps"],
+            &["--format", hostile, "ps"],
+            &["logs", "--since", hostile, "web"],
+            &["run", "--pull", hostile, "image"],
+        ] {
+            let ending = selur(arguments);
+            assert!(matches!(ending.code, Some(2 | 125)), "{arguments:?}: {ending:?}");
+            let unsafe_letter = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(
+                !ending.stderr.contains(unsafe_letter),
+                "{arguments:?}: {ending:?}"
+            );
+        }
+    }
 }
 
 #[test]
