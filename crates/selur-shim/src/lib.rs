@@ -20,6 +20,7 @@ mod life;
 mod lock;
 pub mod log;
 mod moment;
+mod mount_points;
 mod orphans;
 mod output;
 pub mod passing;

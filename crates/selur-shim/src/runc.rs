@@ -1,6 +1,6 @@
 //! Calls runc, one command at a time.
 
-use crate::{Failure, FailureKind, Home, Process, Root};
+use crate::{Failure, FailureKind, Home, Process, Root, mount_points};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -70,6 +70,7 @@ impl Runc {
     /// Runs the bundle's process with these streams, or with a terminal that is passed to this socket. It may have ended
     /// when this returns.
     pub(crate) fn run(&self, streams: [Stdio; 3], console: Option<&Path>) -> Result<Process, Failure> {
+        mount_points::check(&self.home.rootfs())?;
         let mut command = self.command("run");
         command.arg("--detach").arg("--bundle").arg(self.home.bundle());
         command.arg("--pid-file").arg(self.home.pid_file());

@@ -8,6 +8,7 @@ mod crowd;
 mod events;
 mod exec;
 mod failures;
+mod hostile_images;
 mod lifecycle;
 mod logs;
 mod names;
