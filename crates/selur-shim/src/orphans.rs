@@ -13,7 +13,8 @@ const ROUNDS: u32 = 16;
 const MOUNT: &str = "/sys/fs/cgroup";
 
 /// Kills the further processes of a container that nobody waits for, with what they left in their sessions, and gives
-/// how many there were. Nothing happens where the container has no cgroup of its own.
+/// how many there were. Its processes are found by its cgroup, or by its pid namespace where it has
+/// none of its own.
 ///
 /// The container's own processes have parents in the container. What was run in it from outside has one outside: its
 /// errand, or runc, whose command lines end with the container's id. One whose errand has died has another parent. An
@@ -78,7 +79,26 @@ fn members(id: ContainerId, first: u32) -> BTreeSet<u32> {
             break;
         }
     }
+    if members.is_empty() {
+        // Without root there may be no cgroup of its own.
+        of_namespace(first, &mut members);
+    }
     members
+}
+
+/// The processes in the pid namespace of the first one.
+fn of_namespace(first: u32, members: &mut BTreeSet<u32>) {
+    let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let (Some(wanted), own) = (namespace(first), namespace(std::process::id())) else {
+        return;
+    };
+    // A container always has one of its own; should it not, nobody is an orphan.
+    if own.is_none_or(|own| own == wanted) {
+        return;
+    }
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    members.extend(pids.filter(|pid| namespace(*pid).as_ref() == Some(&wanted)));
 }
 
 fn collect(group: &Path, members: &mut BTreeSet<u32>) {
