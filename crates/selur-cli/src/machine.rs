@@ -98,7 +98,8 @@ fn judge(status: &str, filesystems: &str, mounts: &str, has_runc: bool) -> Vec<M
     let effective = effective
         .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
         .unwrap_or(0);
-    if effective & (1 << CAP_SYS_ADMIN) == 0 {
+    // Who is not root has it in a user namespace, or the backend says why not.
+    if is_root(status) && effective & (1 << CAP_SYS_ADMIN) == 0 {
         lacks(
             "the right to mount (CAP_SYS_ADMIN)",
             "run it as root: sudo selur demo; inside Docker: --privileged",
@@ -110,7 +111,7 @@ fn judge(status: &str, filesystems: &str, mounts: &str, has_runc: bool) -> Vec<M
     {
         lacks("the overlay file system", "load its module: modprobe overlay");
     }
-    if !mounts.lines().any(|line| line.contains(" - cgroup")) {
+    if is_root(status) && !mounts.lines().any(|line| line.contains(" - cgroup")) {
         lacks(
             "control groups",
             "mount them: mount -t cgroup2 none /sys/fs/cgroup",
@@ -119,11 +120,17 @@ fn judge(status: &str, filesystems: &str, mounts: &str, has_runc: bool) -> Vec<M
     missing
 }
 
+/// Source: proc_pid_status(5): the real, the effective, the saved and the file system's user.
+fn is_root(status: &str) -> bool {
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    users.and_then(|users| users.split_whitespace().nth(1)) == Some("0")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ROOT: &str = "Name:\tselur\nCapEff:\t000001ffffffffff\n";
+    const ROOT: &str = "Name:\tselur\nUid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n";
     const FILESYSTEMS: &str = "nodev\tsysfs\nnodev\toverlay\n\text4\n";
     const MOUNTS: &str = "25 1 0:23 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
 
@@ -148,10 +155,10 @@ mod tests {
 
     #[test]
     fn each_lack_is_named_with_its_remedy() {
-        let user = "CapEff:\t0000000000000000\n";
+        let confined = "Uid:\t0\t0\t0\t0\nCapEff:\t0000000000000000\n";
         let cases = [
             (judge(ROOT, FILESYSTEMS, MOUNTS, false), "runc"),
-            (judge(user, FILESYSTEMS, MOUNTS, true), "CAP_SYS_ADMIN"),
+            (judge(confined, FILESYSTEMS, MOUNTS, true), "CAP_SYS_ADMIN"),
             (judge(ROOT, "\text4\nnodev\toverlayx\n", MOUNTS, true), "overlay"),
             (judge(ROOT, FILESYSTEMS, "", true), "control groups"),
         ];
@@ -161,6 +168,8 @@ mod tests {
             };
             assert!(one.what.contains(what) && !one.remedy.is_empty(), "{one:?}");
         }
-        assert_eq!(judge("", "", "", false).len(), 4);
+        assert_eq!(judge("Uid:\t0\t0\t0\t0\n", "", "", false).len(), 4);
+        let user = "Uid:\t1000\t1000\t1000\t1000\nCapEff:\t0000000000000000\n";
+        assert_eq!(judge(user, FILESYSTEMS, "", true), []);
     }
 }

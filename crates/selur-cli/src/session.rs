@@ -210,6 +210,11 @@ impl Session {
         Ok(String::from_utf8_lossy(&data).into_owned())
     }
 
+    /// How many ids containers have without root.
+    pub(crate) fn rootless_ids(&self) -> Option<u64> {
+        self.bridge.info().rootless_ids
+    }
+
     /// The name of what performs the effects.
     pub(crate) fn backend(&self) -> &'static str {
         self.bridge.info().backend

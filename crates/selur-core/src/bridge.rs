@@ -58,6 +58,8 @@ pub struct Info {
     pub backend: &'static str,
     /// Whether other processes may change what this bridge shows.
     pub is_shared: bool,
+    /// How many ids containers have, where they run without root in a user namespace.
+    pub rootless_ids: Option<u64>,
     /// The guest, as it was checked when it was loaded.
     pub guest: GuestFacts,
 }
@@ -124,6 +126,7 @@ impl Bridge {
             version: env!("CARGO_PKG_VERSION"),
             backend: shared.runtime.name(),
             is_shared: shared.runtime.is_shared(),
+            rootless_ids: shared.runtime.rootless_ids(),
             guest: shared.facts.clone(),
         }
     }

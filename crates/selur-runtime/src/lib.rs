@@ -76,6 +76,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// Whether other processes may change what this runtime shows, so that a failed lookup is worth a [`Runtime::list`].
     fn is_shared(&self) -> bool;
 
+    /// How many ids its containers have, where they run without root in a user namespace.
+    fn rootless_ids(&self) -> Option<u64> {
+        None
+    }
+
     /// Performs one effect to its end.
     ///
     /// `abort` asks for an early end, never for a half-done one: the future still resolves, with what came of it. A

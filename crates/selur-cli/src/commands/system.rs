@@ -35,14 +35,15 @@ pub(crate) fn version(global: &Global) -> Result<u8, Failure> {
 /// The output is closed, or the guest does not load here.
 pub(crate) fn info(global: &Global) -> Result<u8, Failure> {
     let (machine, guest) = (machine::machine(), guest()?);
-    let (backend, problem) = match Session::open(global) {
-        Ok(session) => (Some(session.backend()), None),
-        Err(failure) => (None, Some(failure.message().to_owned())),
+    let (backend, rootless_ids, problem) = match Session::open(global) {
+        Ok(session) => (Some(session.backend()), session.rootless_ids(), None),
+        Err(failure) => (None, None, Some(failure.message().to_owned())),
     };
     if global.format == Format::Json {
         let version = env!("CARGO_PKG_VERSION");
         output::json(&json!({
-            "selur": version, "backend": backend, "problem": problem, "guest": guest, "machine": machine,
+            "selur": version, "backend": backend, "rootless_ids": rootless_ids, "problem": problem, "guest": guest,
+            "machine": machine,
         }))?;
         return Ok(0);
     }
@@ -63,7 +64,8 @@ pub(crate) fn info(global: &Global) -> Result<u8, Failure> {
         "kernel",
         &format!("Linux {} on {}", machine.kernel, machine.architecture),
     )?;
-    fact("user", &machine.user_id.to_string())?;
+    let ids = rootless_ids.map_or(String::new(), |ids| format!(", rootless ({ids} ids)"));
+    fact("user", &format!("{}{ids}", machine.user_id))?;
     fact("cgroups", machine.cgroups)?;
     fact(
         "runc",

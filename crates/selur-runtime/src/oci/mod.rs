@@ -139,11 +139,6 @@ impl Oci {
         self.site.root.path()
     }
 
-    /// How many ids containers have, without root; nothing for root, who has all of them.
-    pub fn rootless_ids(&self) -> Option<u64> {
-        self.site.mapping().map(Mapping::ids)
-    }
-
     /// The OCI runtime that runs the processes.
     pub fn runc(&self) -> &std::path::Path {
         &self.site.launcher.runc
@@ -189,6 +184,10 @@ impl Runtime for Oci {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn rootless_ids(&self) -> Option<u64> {
+        self.site.mapping().map(Mapping::ids)
     }
 
     fn perform(&self, effect: Effect, abort: CancellationToken) -> BoxFuture<'_, Result<Done, RuntimeError>> {
