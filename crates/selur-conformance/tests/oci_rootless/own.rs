@@ -45,6 +45,11 @@ mod many_ids {
     );
 }
 
+mod recovery {
+    use super::*;
+    own!(a_container_outlives_its_shim, MANY_IDS, WITHOUT_CGROUPS);
+}
+
 mod delegated {
     use super::*;
     own!(limits_are_kept, DELEGATED, &[]);
@@ -84,6 +89,29 @@ mod bodies {
         // Whatever it does to its files, they can be removed.
         let spoil = "mkdir -p /a/b && touch /a/b/c && chmod 0 /a/b /a && id -u";
         assert_eq!(run(&real, real.exits(0), spoil).await, (Some(0), "0\n".into()));
+    }
+
+    pub(super) async fn a_container_outlives_its_shim(real: Real) {
+        let mut program = real.runs();
+        program.spec.user = Some("33".into());
+        let subject = Subject::started(&real, program).await;
+        let root = real.root.path().join("root");
+        let shim = fs::read(root.join("alive").join(subject.id.to_string())).unwrap();
+        let shim: selur_shim::Process = serde_json::from_slice(&shim).unwrap();
+        let pidfd = shim.open().unwrap();
+        rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL).unwrap();
+        // Another one joins the namespace of the process, which belongs to a subordinate id.
+        let spec = selur_runtime::ExecSpec::new(["true"]);
+        let session = real.runtime.exec(subject.id, spec, Default::default()).await;
+        let items: Vec<_> = session.expect("exec").output.collect().await;
+        let ended = items.last().expect("an end").as_ref().expect("an end");
+        assert!(
+            matches!(ended, selur_runtime::SessionItem::Ended { exit_code: Some(0) }),
+            "{ended:?}"
+        );
+        let stop = Operation::Stop { timeout: None };
+        assert_eq!(subject.report(stop).await.state, State::Stopped);
+        subject.remove().await;
     }
 
     pub(super) async fn limits_that_nobody_keeps_are_refused(real: Real) {

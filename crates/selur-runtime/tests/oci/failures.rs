@@ -43,6 +43,18 @@ async fn a_user_that_the_image_lacks_leaves_the_container_as_it_was() {
     world.assert_gone(id);
 }
 
+#[test]
+fn a_state_root_of_containers_without_root_is_refused_to_root() {
+    let directory = tempfile::tempdir().unwrap();
+    let mapping = r#"{"users":[{"inside":0,"outside":1000,"count":1}],"groups":[{"inside":0,"outside":1000,"count":1}]}"#;
+    std::fs::write(directory.path().join("mapping"), mapping).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert_eq!(error.status(), Status::Unsupported);
+    assert!(error.to_string().contains("of the user 1000"), "{error}");
+    // And nothing was made there.
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_creation_that_fails_leaves_nothing_and_frees_its_name() {
     let world = World::with(&ImageBuilder::busybox().cmd(Vec::<String>::new())).await;
