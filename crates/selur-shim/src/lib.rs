@@ -46,7 +46,7 @@ pub use orphans::end_orphans;
 pub use process::Process;
 pub use restart::RestartRule;
 pub use user::USER_PLACEHOLDER;
-pub use userns::{IdRange, MapTools, Mapping, no_namespace};
+pub use userns::{IdRange, MapTools, Mapping};
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! The container's root file system: an overlay of the image's layers, mounted where only the shim and the container
 //! see it.
 
-use crate::{Failure, Home};
+use crate::{Failure, Home, userns};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use rustix::thread::UnshareFlags;
@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 /// mounted here is seen by the host.
 pub(crate) fn enter_namespace() -> Result<(), Failure> {
     // SAFETY: a mount namespace has no bearing on memory or descriptors.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
-        .map_err(|error| Failure::while_doing("cannot make a mount namespace", error))?;
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(|error| match error {
+        rustix::io::Errno::PERM => userns::refused("make a mount namespace", error.into()),
+        error => Failure::while_doing("cannot make a mount namespace", error),
+    })?;
     mount_change(
         "/",
         MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
@@ -37,7 +39,7 @@ pub(crate) fn mount_overlay(home: &Home, layers: &[PathBuf], attributes: Attribu
         let hint = match error.raw_os_error() {
             Some(libc::ENODEV) => ": the kernel has no overlayfs: try `modprobe overlay`",
             Some(libc::EPERM) => {
-                ": this kernel mounts overlays for root only: Linux 5.11 or newer is needed, or run selur as root"
+                ": use Linux 5.11 or newer, before which overlays were for root only, or run selur as root"
             }
             Some(libc::EINVAL) => {
                 ": overlayfs cannot write there: choose a state root that is not itself on an overlay or a network file system"

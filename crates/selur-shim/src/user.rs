@@ -59,7 +59,7 @@ fn not_mapped(user: &User, mapping: &Mapping) -> Failure {
         FailureKind::Unsupported,
         format!(
             "the container is to run as the user {} with the group {}, and without root there are no more than {} here: \
-             have root add subordinate ones with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` \
+             ask root to add subordinate ones with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` \
              and use a new state root, or run it as its own root with the user 0",
             user.uid,
             user.gid,

@@ -112,7 +112,7 @@ pub(crate) fn enter(mapping: &Mapping) -> Result<(), Failure> {
     if let Some(helper) = Pid::from_raw(helper) {
         let _ = rustix::io::retry_on_intr(|| waitpid(Some(helper), WaitOptions::empty()));
     }
-    unshared.map_err(|error| refused(error.into()))?;
+    unshared.map_err(|error| refused("make a user namespace", error.into()))?;
     answered.map_err(failed)?;
     match answer.split_first() {
         Some((&WRITTEN, [])) => become_root(),
@@ -143,7 +143,7 @@ fn become_root() -> Result<(), Failure> {
     let denied = fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny");
     if !denied {
         rustix::thread::set_thread_groups(&[])
-            .map_err(|error| Failure::while_doing("cannot drop the groups", error))?;
+            .map_err(|error| refused("drop groups in a user namespace", error.into()))?;
     }
     if !rustix::process::geteuid().is_root() {
         return Err(Failure::new(
@@ -206,37 +206,44 @@ fn write_single(pid: u32, mapping: &Mapping) -> io::Result<()> {
     fs::write(format!("/proc/{pid}/gid_map"), text(&mapping.groups))
 }
 
-/// Why the kernel makes no user namespace, and what mends it.
-pub fn no_namespace() -> Option<&'static str> {
+/// What keeps users out of user namespaces here, and what mends it.
+fn obstacle() -> Option<(&'static str, &'static str)> {
     let setting = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     if setting("/proc/sys/user/max_user_namespaces") == "0" {
-        return Some(
-            "user namespaces are switched off: have root run `sysctl -w user.max_user_namespaces=15000`",
-        );
+        return Some((
+            "user namespaces are switched off",
+            "ask root to run `sysctl -w user.max_user_namespaces=15000`",
+        ));
     }
     if setting("/proc/sys/kernel/unprivileged_userns_clone") == "0" {
-        return Some(
-            "user namespaces are for root only: have root run `sysctl -w kernel.unprivileged_userns_clone=1`",
-        );
+        return Some((
+            "user namespaces are for root only",
+            "ask root to run `sysctl -w kernel.unprivileged_userns_clone=1`",
+        ));
     }
     if setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" {
-        return Some(
-            "AppArmor keeps programs without a profile out of user namespaces: have root run \
-             `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or give the shim a profile with `userns,`",
-        );
+        return Some((
+            "AppArmor takes their powers from user namespaces",
+            "ask root to run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or to give this program a \
+             profile that allows `userns`",
+        ));
     }
     match Path::new("/proc/self/ns/user").exists() {
         true => None,
-        false => Some("this kernel has no user namespaces: run selur as root"),
+        false => Some(("this kernel has no user namespaces", "run selur as root")),
     }
 }
 
-fn refused(error: io::Error) -> Failure {
-    let why = no_namespace().unwrap_or(
-        "the kernel refuses a user namespace: inside of a container run that privileged, in a chroot leave it, or run \
-         selur as root",
-    );
-    Failure::new(FailureKind::Unsupported, format!("{why} ({error})"))
+/// What the kernel refused to who would be root in a user namespace, with the remedy.
+pub(crate) fn refused(what: &str, error: io::Error) -> Failure {
+    let (why, remedy) = obstacle().unwrap_or((
+        "the kernel refuses it",
+        "run selur as root; inside of a container, run that privileged",
+    ));
+    Failure::new(
+        FailureKind::Unsupported,
+        format!("cannot {what} ({error}), because {why}: {remedy}"),
+    )
 }
 
 fn not_mapped(mapping: &Mapping, said: &str) -> Failure {
@@ -244,17 +251,26 @@ fn not_mapped(mapping: &Mapping, said: &str) -> Failure {
         "" => "nothing was said",
         said => said,
     };
-    let remedy = match &mapping.tools {
-        None => no_namespace().unwrap_or("run selur as root").to_owned(),
-        Some(tools) => format!(
-            "look into /etc/subuid and /etc/subgid, of which root adds lines with `usermod --add-subuids FIRST-LAST \
-             --add-subgids FIRST-LAST USER`; {} and {} must be setuid root, as the package uidmap installs them",
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let is_bound = status.lines().any(|line| {
+        line.strip_prefix("NoNewPrivs:")
+            .is_some_and(|value| value.trim() == "1")
+    });
+    let remedy = match (&mapping.tools, obstacle()) {
+        (Some(_), _) if is_bound => {
+            "run selur without no_new_privs, under which newuidmap has no right to map anything".to_owned()
+        }
+        (None, Some((_, remedy))) => remedy.to_owned(),
+        (None, None) => "run selur as root".to_owned(),
+        (Some(tools), _) => format!(
+            "check that {} and {} are setuid root, as the package uidmap installs them, and that /etc/subuid and \
+             /etc/subgid give you what they give nobody else",
             tools.users.display(),
             tools.groups.display()
         ),
     };
     Failure::new(
         FailureKind::Unsupported,
-        format!("the subordinate ids cannot be mapped ({said}): {remedy}"),
+        format!("the ids of a user namespace cannot be mapped ({said}): {remedy}"),
     )
 }

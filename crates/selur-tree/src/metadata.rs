@@ -83,7 +83,7 @@ fn not_owned(entry: &Entry, power: Power, error: Errno) -> TreeError {
     // What the kernel says of an id that the namespace does not have.
     if power == Power::Namespace && error == Errno::INVAL {
         return TreeError::Unsupported(format!(
-            "{path} belongs to the user {} and the group {}, and your subordinate ids do not reach that far: have root \
+            "{path} belongs to the user {} and the group {}, and your subordinate ids do not reach that far: ask root to \
              add more of them with `usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST`, and use a new state root",
             entry.uid, entry.gid
         ));

@@ -152,7 +152,11 @@ impl Launcher {
         let message = serde_json::to_vec(&launch).map_err(|error| {
             RuntimeError::with_source(Status::InternalError, "a path is not UTF-8", error)
         })?;
-        let child = self.spawn(&launch.id, theirs.into())?;
+        let subject = match launch.id.as_str() {
+            "" => "files",
+            id => id,
+        };
+        let child = self.spawn(subject, theirs.into())?;
         let told = own
             .set_read_timeout(Some(limit))
             .and_then(|()| own.set_write_timeout(Some(ANSWER_LIMIT)))
@@ -162,10 +166,10 @@ impl Launcher {
         Ok(Begun { child, own, told })
     }
 
-    fn spawn(&self, id: &str, peer: OwnedFd) -> Result<Child, RuntimeError> {
+    fn spawn(&self, subject: &str, peer: OwnedFd) -> Result<Child, RuntimeError> {
         let mut command = self.shim.command();
         command
-            .arg(id)
+            .arg(subject)
             .stdin(Stdio::from(peer))
             .stdout(Stdio::null())
             .stderr(Stdio::null());

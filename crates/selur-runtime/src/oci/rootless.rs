@@ -16,8 +16,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// How a user's cgroup comes to be the user's.
-const DELEGATE: &str = "run selur in a cgroup of your own: with systemd by `systemd-run --user --scope -p Delegate=yes selur …`, \
-                        without it have root make one below each controller and give it to you by chown";
+const DELEGATE: &str = "run selur in a cgroup of your own, with systemd by `systemd-run --user --scope -p Delegate=yes selur …`, \
+                        without it in one that root made below each controller and gave to you by chown";
 
 /// The ids that containers of this user have.
 ///
@@ -102,7 +102,7 @@ fn find_tool(name: &str) -> Result<PathBuf, RuntimeError> {
         RuntimeError::new(
             Status::Unsupported,
             format!(
-                "{name} is missing, which maps the subordinate ids that /etc/subuid gives you: have root install it, on \
+                "{name} is missing, which maps the subordinate ids that /etc/subuid gives you: ask root to install it, on \
                  Debian and Ubuntu with `apt-get install uidmap`, on Fedora with `dnf install shadow-utils`"
             ),
         )
@@ -173,8 +173,8 @@ pub(super) fn check_recorded(
             owner(mapping)
         )),
         (Some(recorded), Some(mapping)) => refuse(format!(
-            "{path} was made with the ids {}, and now you have {}: its files would belong to others; restore the lines in \
-             /etc/subuid and /etc/subgid, or name another root by SELUR_ROOT",
+            "{path} was made with the ids {}, and now you have {}, to whom its files do not belong: name another by \
+             SELUR_ROOT, or ask root to restore the lines in /etc/subuid and /etc/subgid",
             words(&recorded),
             words(mapping)
         )),
