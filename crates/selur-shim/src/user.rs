@@ -55,18 +55,17 @@ pub(crate) fn resolve_in(
 }
 
 fn not_mapped(user: &User, mapping: &Mapping) -> Failure {
+    let there_are = match mapping.ids() {
+        1 => "there is no id but your own".to_owned(),
+        ids => format!("there are no more than {ids} ids"),
+    };
     Failure::new(
         FailureKind::Unsupported,
         format!(
-            "the container is to run as the user {} with the group {}, and without root there are no more than {} here: \
-             ask root to add subordinate ones with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` \
-             and use a new state root, or run it as its own root with the user 0",
-            user.uid,
-            user.gid,
-            match mapping.ids() {
-                1 => "your own".to_owned(),
-                ids => format!("{ids} ids"),
-            }
+            "the container is to run as the user {} with the group {}, and without root {there_are}: ask root to add \
+             subordinate ones with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` and use a new \
+             state root, or give it the user 0, which is root of the container only",
+            user.uid, user.gid,
         ),
     )
 }
