@@ -45,9 +45,10 @@ guest-verify:
 generate:
     scripts/generate
 
-# create + start beside `runc run` of the same bundle: medians of 20, one run
-bench-create:
-    cargo run --release --locked --package selur-runtime --example create_start
+# create + start beside `runc run`, `selur run --rm` beside `podman run --rm`: medians of 20; `--write` for docs/benchmarks
+bench-runtime *arguments:
+    cargo build --release --locked --workspace --bin selur --example bench_runtime
+    target/release/examples/bench_runtime target/release/selur {{ arguments }}
 
 # How soon a followed log shows a line while 20 containers write 1,000 a second each
 bench-logs:

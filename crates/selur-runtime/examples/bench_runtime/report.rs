@@ -1,0 +1,96 @@
+//! The table of what was measured.
+
+use crate::{Outcome, ROUNDS};
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// A measured time, and what it is held against.
+pub(crate) struct Row {
+    pub(crate) what: &'static str,
+    pub(crate) median: Duration,
+    pub(crate) bar: Option<Bar>,
+}
+
+/// How a time must stand to another.
+pub(crate) struct Bar {
+    pub(crate) beside: &'static str,
+    pub(crate) other: Duration,
+    /// The most that this may take, as a part of the other.
+    pub(crate) most: f64,
+}
+
+impl Row {
+    pub(crate) fn plain(what: &'static str, median: Duration) -> Row {
+        Row {
+            what,
+            median,
+            bar: None,
+        }
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        let bar = self.bar.as_ref()?;
+        Some(self.median.as_secs_f64() / bar.other.as_secs_f64())
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        let most = self.bar.as_ref().map_or(f64::INFINITY, |bar| bar.most);
+        self.ratio().is_none_or(|ratio| ratio <= most)
+    }
+}
+
+pub(crate) fn table(rows: &[Row]) -> String {
+    let mut text = "| what | median | beside | ratio | bar |\n|---|---:|---|---:|---|\n".to_owned();
+    for row in rows {
+        let median = milliseconds(row.median);
+        // Writing to a String cannot fail.
+        let _ = match (&row.bar, row.ratio()) {
+            (Some(bar), Some(ratio)) => {
+                let (beside, other) = (bar.beside, milliseconds(bar.other));
+                let verdict = if row.is_kept() { "kept" } else { "missed" };
+                let bound = if bar.most < 1.0 {
+                    format!("{:.0} × faster at least", 1.0 / bar.most)
+                } else {
+                    format!("{} × at most", bar.most)
+                };
+                let ratio = if bar.most < 1.0 {
+                    format!("1 / {:.1}", 1.0 / ratio)
+                } else {
+                    format!("{ratio:.2}")
+                };
+                writeln!(
+                    text,
+                    "| {} | {median} | {beside}: {other} | {ratio} | {bound}: {verdict} |",
+                    row.what
+                )
+            }
+            _ => writeln!(text, "| {} | {median} | | | |", row.what),
+        };
+    }
+    text
+}
+
+/// Writes the page of the last run.
+pub(crate) fn write(table: &str) -> Outcome<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks/runtime.md");
+    let directory = path.parent().ok_or("no directory")?;
+    std::fs::create_dir_all(directory)?;
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let kernel = kernel.trim().split('-').next().unwrap_or_default().to_owned();
+    let processors = std::thread::available_parallelism()?;
+    let page = format!(
+        "# How long containers take\n\n\
+         Written by `just bench-runtime --write`: medians of {ROUNDS}, in one run in which ours and theirs take turns, on Linux {kernel} \
+         with {processors} processors. Every container runs `/bin/true` of the same busybox, without a network.\n\n\
+         {table}\n\
+         `runc run` has a bundle with the same configuration, on a plain copy of the image's files: no overlay, no log, no state on disk.\n\
+         `podman run --rm` has storage of its own in a temporary directory, with the overlay driver, and is warm.\n"
+    );
+    std::fs::write(path, page)?;
+    Ok(())
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
