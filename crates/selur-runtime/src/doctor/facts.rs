@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 /// A version as far as it is compared.
 pub(super) type Version = (u32, u32, u32);
@@ -17,8 +16,6 @@ pub(super) struct Facts {
     pub(super) status: String,
     /// `/proc/self/mountinfo`
     pub(super) mounts: String,
-    /// `/proc/self/cgroup`
-    pub(super) cgroup: String,
     /// `/sys/fs/cgroup/cgroup.controllers`
     pub(super) controllers: String,
     /// `/proc/sys/kernel/seccomp/actions_avail`
@@ -53,7 +50,6 @@ impl Facts {
             release: text("/proc/sys/kernel/osrelease"),
             status: text("/proc/self/status"),
             mounts: text("/proc/self/mountinfo"),
-            cgroup: text("/proc/self/cgroup"),
             controllers: text("/sys/fs/cgroup/cgroup.controllers"),
             seccomp_actions: text("/proc/sys/kernel/seccomp/actions_avail"),
             security_modules: text("/sys/kernel/security/lsm"),
@@ -82,7 +78,7 @@ impl Facts {
         for mount in self.mounts.lines().filter_map(Mount::parse) {
             match mount.kind {
                 "cgroup2" => {
-                    found.unified.get_or_insert_with(|| unescape(mount.place));
+                    found.is_unified = true;
                     found.is_read_only |= mount.is_read_only && mount.place == "/sys/fs/cgroup";
                 }
                 "cgroup" => {
@@ -107,12 +103,6 @@ impl Facts {
         found
     }
 
-    /// This process's place in the unified hierarchy.
-    pub(super) fn own_unified_cgroup(&self) -> Option<PathBuf> {
-        let path = self.cgroup.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        Some(self.cgroups().unified?.join(path))
-    }
-
     /// The name of a user.
     pub(super) fn user_name(&self, id: u32) -> Option<&str> {
         self.users.lines().find_map(|line| {
@@ -130,8 +120,8 @@ pub(super) const CONTROLLERS: [&str; 7] = ["cpu", "cpuset", "memory", "pids", "b
 /// How control groups are mounted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Cgroups {
-    /// Where version 2 is.
-    pub(super) unified: Option<PathBuf>,
+    /// Whether version 2 is there.
+    pub(super) is_unified: bool,
     /// Whether version 1 is there.
     pub(super) is_former: bool,
     pub(super) is_read_only: bool,
@@ -140,7 +130,7 @@ pub(super) struct Cgroups {
 
 impl Cgroups {
     pub(super) fn layout(&self) -> Option<&'static str> {
-        match (self.is_former, self.unified.is_some()) {
+        match (self.is_former, self.is_unified) {
             (true, true) => Some("hybrid"),
             (true, false) => Some("v1"),
             (false, true) => Some("v2"),
@@ -171,14 +161,6 @@ impl<'a> Mount<'a> {
             is_read_only: own_options.split(',').any(|option| option == "ro"),
         })
     }
-}
-
-/// Spaces and the like are octal in mount tables.
-fn unescape(text: &str) -> PathBuf {
-    let text = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(text.to_owned(), |text, (code, letter)| text.replace(code, letter));
-    Path::new(&text).to_owned()
 }
 
 /// The first version in a text: `runc version 1.1.5`, `6.1.0-13-amd64`.
@@ -248,7 +230,6 @@ mod tests {
         let facts = |mounts: String| Facts {
             mounts,
             controllers: "cpu memory pids\n".into(),
-            cgroup: "3:cpu:/a\n0::/user.slice/me\n".into(),
             ..Facts::default()
         };
         let names = |cgroups: &Cgroups| {
@@ -275,10 +256,6 @@ mod tests {
             );
             assert!(!cgroups.is_read_only, "{mounts}");
         }
-        assert_eq!(
-            facts(unified.to_owned()).own_unified_cgroup(),
-            Some("/sys/fs/cgroup/user.slice/me".into())
-        );
         assert!(facts(unified.replace(" rw ", " ro ")).cgroups().is_read_only);
     }
 

@@ -16,6 +16,7 @@ mod users;
 
 pub use finding::{Checkup, Finding, Subject, Summary, Verdict};
 
+use crate::oci::rootless;
 use crate::{OciOptions, RuntimeError};
 use facts::Facts;
 
@@ -71,8 +72,10 @@ fn as_user(facts: &Facts, options: &OciOptions, user: u32) -> Vec<Finding> {
     findings.push(programs::id_mappers());
     if user != 0 {
         findings.push(users::subordinate(facts, user));
+        findings.push(users::mapping());
+        let delegation = rootless::Delegation::own();
+        findings.push(users::delegation(|controller| delegation.has(controller)));
     }
-    findings.push(users::delegation(facts));
     findings.push(kernel::seccomp(subject, facts));
     findings.extend(kernel::system_calls(subject));
     findings.push(programs::runc(subject, options));

@@ -1,5 +1,6 @@
 //! Sockets of the Docker Engine API: which there are, and who answers.
 
+use super::facts;
 use super::finding::{Finding, Subject};
 use super::trial::LIMIT;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 const SUBJECT: Subject = Subject::Docker;
 const REQUEST: &[u8] = b"GET /version HTTP/1.0\r\nHost: docker\r\n\r\n";
+/// That of Docker 20.10 and of Podman 3.
+const OLDEST_API: facts::Version = (1, 41, 0);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Nothing but this is tried.
 const START: &str =
@@ -51,12 +54,10 @@ pub(super) fn findings() -> Vec<Finding> {
         })
         .map(|path| judge(path, ask(path, LIMIT)))
         .collect();
-    // One that answers is enough.
-    if findings.iter().any(|finding| finding.remedy.is_none()) {
-        for finding in findings.iter_mut() {
-            if let Some(remedy) = finding.remedy.take() {
-                *finding = finding.clone().warning(remedy);
-            }
+    // The first is the one that is used.
+    for finding in findings.iter_mut().skip(1) {
+        if let Some(remedy) = finding.remedy.take() {
+            *finding = finding.clone().warning(remedy);
         }
     }
     findings
@@ -75,13 +76,10 @@ fn places(named: Option<OsString>, runtime: Option<OsString>) -> Result<Vec<Path
             }
         };
     }
-    let mut places = vec![
-        PathBuf::from("/var/run/docker.sock"),
-        "/run/podman/podman.sock".into(),
-    ];
-    if let Some(runtime) = runtime.map(PathBuf::from) {
-        places.extend([runtime.join("docker.sock"), runtime.join("podman/podman.sock")]);
-    }
+    let own = runtime.map(PathBuf::from).filter(|runtime| runtime.is_absolute());
+    let mut places = vec![PathBuf::from("/var/run/docker.sock")];
+    places.extend(own.map(|runtime| runtime.join("podman/podman.sock")));
+    places.push("/run/podman/podman.sock".into());
     Ok(places)
 }
 
@@ -128,9 +126,13 @@ fn judge(path: &Path, answer: io::Result<Vec<u8>>) -> Finding {
             let name = components
                 .first()
                 .map_or("Docker", |component| component.name.as_str());
-            found(format!(
+            let finding = found(format!(
                 "{name} {version}, API {api_version} ({min_api_version} at least), at {at}"
-            ))
+            ));
+            match facts::version(&api_version) {
+                Some(version) if version >= OLDEST_API => finding,
+                _ => finding.missing("update it to Docker 20.10 or Podman 4, which speak API 1.41"),
+            }
         }
         Err(why) => found(format!("{at}: {why}")).missing(format!("that is no Docker Engine: {START}")),
     }
@@ -236,8 +238,10 @@ mod tests {
     #[test]
     fn daemons_are_judged_by_what_they_say() {
         let docker = r#"{"Version":"24.0.7","ApiVersion":"1.43","MinAPIVersion":"1.12","Components":[{"Name":"Engine"}],"X":1}"#;
-        let cases: [(Vec<u8>, Verdict, &str); 8] = [
+        let old = docker.replace("1.43", "1.40");
+        let cases: [(Vec<u8>, Verdict, &str); 9] = [
             (answered(docker), Good, "Engine 24.0.7, API 1.43 (1.12 at least)"),
+            (answered(&old), Missing, "API 1.40"),
             (answered("{}"), Missing, "no API version"),
             (answered("\"1.43\""), Missing, "no version"),
             (answered("not JSON"), Missing, "no version"),
@@ -309,7 +313,7 @@ mod tests {
             places(some("unix:///a/b"), None).unwrap(),
             [PathBuf::from("/a/b")]
         );
-        assert_eq!(places(None, some("/run/user/7")).unwrap().len(), 4);
+        assert_eq!(places(None, some("/run/user/7")).unwrap().len(), 3);
         for other in ["tcp://example.com:2375", "ssh://x", "nonsense"] {
             let finding = places(some(other), None).unwrap_err();
             assert!(finding.verdict == Missing && finding.found.contains(other));

@@ -2,8 +2,7 @@
 
 use super::facts::{Facts, subordinate_ids};
 use super::finding::{Finding, Subject};
-use rustix::fs::Access;
-use std::path::Path;
+use crate::oci::rootless;
 
 const SUBJECT: Subject = Subject::OciRootless;
 /// As many as an image may be made for.
@@ -68,32 +67,36 @@ pub(super) fn subordinate(facts: &Facts, user: u32) -> Finding {
     ))
 }
 
-/// A part of the unified hierarchy that belongs to the user.
-pub(super) fn delegation(facts: &Facts) -> Finding {
-    const REMEDY: &str = "containers run without limits, statistics and pauses: boot with \
-         `systemd.unified_cgroup_hierarchy=1`, and run this by `systemd-run --user --scope --property=Delegate=yes`";
-    let found = |text: String| Finding::ok(SUBJECT, "cgroup_delegation", text);
-    let cgroups = facts.cgroups();
-    if cgroups.layout() != Some("v2") {
-        return found(format!(
-            "none: cgroups are {}",
-            cgroups.layout().unwrap_or("not mounted")
-        ))
-        .warning(REMEDY);
+/// Whether the ids can be mapped: programs do that, where there is more than the user's own.
+pub(super) fn mapping() -> Finding {
+    let found = |text: &str| Finding::ok(SUBJECT, "id_mapping", text);
+    match rootless::mapping() {
+        Ok(mapping) if mapping.tools.is_some() => found("the user's own id, and subordinate ones"),
+        Ok(_) => found("the user's own id alone"),
+        Err(error) => {
+            let (what, remedy) = super::cause_and_remedy(&error, "have root install uidmap");
+            found(&what).missing(remedy)
+        }
     }
-    let Some(own) = facts.own_unified_cgroup() else {
-        return found("none: this process is in no cgroup".into()).warning(REMEDY);
-    };
-    let controllers = std::fs::read_to_string(own.join("cgroup.controllers")).unwrap_or_default();
-    let controllers = controllers.split_whitespace().collect::<Vec<_>>().join(", ");
-    if may_write(&own) && may_write(&own.join("cgroup.procs")) && !controllers.is_empty() {
-        return found(format!("{}: {controllers}", own.display()));
-    }
-    found(format!("none: {} belongs to somebody else", own.display())).warning(REMEDY)
 }
 
-fn may_write(path: &Path) -> bool {
-    rustix::fs::access(path, Access::WRITE_OK).is_ok()
+/// The cgroups that belong to the user.
+pub(super) fn delegation(has: impl Fn(&str) -> bool) -> Finding {
+    const WANTED: [&str; 4] = ["cpu", "memory", "pids", "freezer"];
+    let (own, lacking): (Vec<&str>, Vec<&str>) = WANTED.iter().partition(|name| has(name));
+    let text = match own.is_empty() {
+        true => "none".to_owned(),
+        false => own.join(", "),
+    };
+    let found = Finding::ok(SUBJECT, "cgroup_delegation", text);
+    if lacking.is_empty() {
+        return found;
+    }
+    found.warning(format!(
+        "containers have no limits, statistics or pauses by {}: {}",
+        lacking.join(", "),
+        rootless::DELEGATE
+    ))
 }
 
 #[cfg(test)]
@@ -162,19 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn former_hierarchies_are_not_delegated() {
-        let mounts = "26 25 0:24 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
-        let former = Facts {
-            mounts: mounts.into(),
-            ..Facts::default()
-        };
-        let elsewhere = Facts {
-            mounts: "25 1 0:23 / /nonexistent rw - cgroup2 cgroup2 rw\n".into(),
-            cgroup: "0::/me\n".into(),
-            ..Facts::default()
-        };
-        for facts in [Facts::default(), former, elsewhere] {
-            assert_eq!(delegation(&facts).verdict, Warning, "{facts:?}");
-        }
+    fn controllers_that_are_not_the_users_are_named() {
+        assert_eq!(delegation(|_| true).verdict, Good);
+        let some = delegation(|name| name == "pids");
+        assert_eq!((some.verdict, some.found.as_str()), (Warning, "pids"));
+        assert!(
+            some.remedy
+                .is_some_and(|remedy| remedy.contains("by cpu, memory, freezer"))
+        );
+        assert_eq!(delegation(|_| false).found, "none");
     }
 }

@@ -208,7 +208,7 @@ impl Patience {
             return false;
         }
         std::thread::sleep(self.delay);
-        self.delay = (self.delay * 3 / 2).min(Duration::from_millis(20));
+        self.delay = (self.delay * 3 / 2).min(Duration::from_millis(5));
         true
     }
 }

@@ -30,7 +30,7 @@ pub(crate) mod prerequisites;
 mod recovery;
 mod remove;
 mod resources;
-mod rootless;
+pub(crate) mod rootless;
 mod seccomp;
 mod session;
 mod stats;

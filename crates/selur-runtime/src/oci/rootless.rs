@@ -16,14 +16,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// How a user's cgroup comes to be the user's.
-const DELEGATE: &str = "run selur in a cgroup of your own, with systemd by `systemd-run --user --scope -p Delegate=yes selur …`, \
+pub(crate) const DELEGATE: &str = "run selur in a cgroup of your own, with systemd by `systemd-run --user --scope -p Delegate=yes selur …`, \
                         without it in one that root made below each controller and gave to you by chown";
 
 /// The ids that containers of this user have.
 ///
 /// # Errors
 /// `unsupported`: there are subordinate ids, and no program that maps them.
-pub(super) fn mapping() -> Result<Mapping, RuntimeError> {
+pub(crate) fn mapping() -> Result<Mapping, RuntimeError> {
     let user = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
     let name = user_name(user);
@@ -204,20 +204,20 @@ fn words(mapping: &Mapping) -> String {
 
 /// The cgroups in which this process may make others.
 #[derive(Debug)]
-pub(super) struct Delegation {
+pub(crate) struct Delegation {
     cgroup: Option<Cgroup>,
 }
 
 impl Delegation {
     /// This process's own.
-    pub(super) fn own() -> Delegation {
+    pub(crate) fn own() -> Delegation {
         Delegation {
             cgroup: Cgroup::of(std::process::id()),
         }
     }
 
     /// Whether a controller may be used.
-    fn has(&self, controller: &str) -> bool {
+    pub(crate) fn has(&self, controller: &str) -> bool {
         let Some(cgroup) = &self.cgroup else {
             return false;
         };
