@@ -1,8 +1,9 @@
 //! Removal of any tree: of layers, of what containers wrote, of volumes.
 
 use crate::error::{During, TreeError};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, IFlags, Mode, OFlags};
 use rustix::io::Errno;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -40,9 +41,9 @@ pub(crate) fn empty_directory(top: BorrowedFd<'_>) -> rustix::io::Result<()> {
     loop {
         let mut directories = Vec::new();
         for name in names(top)? {
-            match rustix::fs::unlinkat(top, &name, AtFlags::empty()) {
+            match unlink(top, &name) {
                 Ok(()) | Err(Errno::NOENT) => {}
-                Err(Errno::ISDIR | Errno::PERM) => directories.push(name),
+                Err(Errno::ISDIR) => directories.push(name),
                 Err(error) => return Err(error),
             }
         }
@@ -50,6 +51,7 @@ pub(crate) fn empty_directory(top: BorrowedFd<'_>) -> rustix::io::Result<()> {
             return Ok(());
         }
         for directory in directories {
+            make_removable(top, &directory);
             flatten(top, &directory, &mut moved)?;
             rustix::fs::unlinkat(top, &directory, AtFlags::REMOVEDIR)?;
         }
@@ -61,9 +63,10 @@ fn flatten(top: BorrowedFd<'_>, directory: &std::ffi::CString, moved: &mut u64) 
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let inner: OwnedFd = rustix::fs::openat(top, directory, flags, Mode::empty())?;
     for name in names(inner.as_fd())? {
-        match rustix::fs::unlinkat(&inner, &name, AtFlags::empty()) {
+        match unlink(inner.as_fd(), &name) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR | Errno::PERM) => {
+            Err(Errno::ISDIR) => {
+                make_removable(inner.as_fd(), &name);
                 if rustix::fs::unlinkat(&inner, &name, AtFlags::REMOVEDIR).is_err() {
                     move_up(&inner, &name, top, moved)?;
                 }
@@ -72,6 +75,54 @@ fn flatten(top: BorrowedFd<'_>, directory: &std::ffi::CString, moved: &mut u64) 
         }
     }
     Ok(())
+}
+
+/// Removes what is no directory; one is told as `ISDIR`.
+fn unlink(directory: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        // POSIX has it for directories, Linux for what cannot be changed.
+        Err(Errno::PERM) if is_directory(directory, name) => Err(Errno::ISDIR),
+        Err(Errno::PERM) => {
+            make_removable(directory, name);
+            rustix::fs::unlinkat(directory, name, AtFlags::empty())
+        }
+        other => other,
+    }
+}
+
+fn is_directory(directory: BorrowedFd<'_>, name: &CStr) -> bool {
+    kind_of(directory, name) == Some(FileType::Directory)
+}
+
+fn kind_of(directory: BorrowedFd<'_>, name: &CStr) -> Option<FileType> {
+    let found = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(FileType::from_raw_mode(found.st_mode))
+}
+
+/// Takes the attributes away by which a container that may set them has made a file immutable, or a directory one that
+/// can only grow. What the kernel refuses is told by the removal that comes next.
+fn make_removable(directory: BorrowedFd<'_>, name: &CStr) {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // Nothing else has attributes, and some things are better not opened.
+    if !matches!(
+        kind_of(directory, name),
+        Some(FileType::RegularFile | FileType::Directory)
+    ) {
+        return;
+    }
+    if let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        make_changeable(file.as_fd());
+    }
+    make_changeable(directory);
+}
+
+fn make_changeable(file: BorrowedFd<'_>) {
+    let fixed = IFlags::IMMUTABLE | IFlags::APPEND;
+    if let Ok(flags) = rustix::fs::ioctl_getflags(file)
+        && flags.intersects(fixed)
+    {
+        let _ = rustix::fs::ioctl_setflags(file, flags - fixed);
+    }
 }
 
 fn move_up(
@@ -127,5 +178,33 @@ mod tests {
         assert!(!path.exists());
         assert!(outside.path().join("kept").exists());
         remove(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_container_made_immutable_is_removed() {
+        let holder = tempfile::tempdir().unwrap();
+        let path = holder.path().join("tree");
+        fs::create_dir_all(path.join("upper/deep/er")).unwrap();
+        let fixed = [
+            ("upper/deep/er/file", IFlags::IMMUTABLE),
+            ("upper/log", IFlags::APPEND),
+            ("top", IFlags::IMMUTABLE),
+        ];
+        for (name, _) in &fixed {
+            fs::write(path.join(name), "x").unwrap();
+        }
+        let directories = [
+            ("upper/deep/er", IFlags::IMMUTABLE),
+            ("upper/deep", IFlags::APPEND),
+            ("upper", IFlags::IMMUTABLE),
+        ];
+        for (name, flag) in fixed.iter().chain(&directories) {
+            let file = File::open(path.join(name)).unwrap();
+            let flags = rustix::fs::ioctl_getflags(&file).unwrap();
+            rustix::fs::ioctl_setflags(&file, flags | *flag).unwrap();
+        }
+        fs::remove_dir_all(&path).unwrap_err();
+        remove(&path).unwrap();
+        assert!(!path.exists());
     }
 }
