@@ -46,6 +46,17 @@ struct Use {
     volumes: Vec<String>,
 }
 
+impl Record {
+    fn new(name: &str, labels: BTreeMap<String, String>) -> Record {
+        Record {
+            schema: SCHEMA_VERSION,
+            name: name.to_owned(),
+            created_at: Moment::now().to_rfc3339(),
+            labels,
+        }
+    }
+}
+
 impl Volumes for Oci {
     fn create<'a>(
         &'a self,
@@ -140,6 +151,14 @@ impl Site {
             self.make_volume(name, options.labels)?;
             return self.inspect_volume(name);
         }
+        if self.read_volume(name)?.is_none() {
+            // A power failure took the record, and left what containers wrote.
+            let record = Record::new(name, options.labels);
+            write_record(&self.root.volume_record(name), &record)
+                .and_then(|()| sync(&self.root.volume(name)))
+                .map_err(|error| failure::io(format_args!("cannot mend the volume {name}"), error))?;
+            return self.inspect_volume(name);
+        }
         let volume = self.inspect_volume(name)?;
         if volume.labels == options.labels {
             return Ok(volume);
@@ -181,14 +200,19 @@ impl Site {
     fn delete_volume(&self, name: &str) -> Result<(), RuntimeError> {
         check_volume_name("name", name)?;
         let failed = |error| failure::io(format_args!("cannot remove the volume {name}"), error);
+        // Before the lock is taken, for that may last: nobody comes to use a volume by a record of a dead process.
+        for id in self.users_of(name)? {
+            self.reap_dead_user(id)?;
+        }
         let lock = self.lock_volumes()?;
         let path = self.root.volume(name);
         // A volume whose record is damaged can be removed all the same.
         if !path.exists() {
             return Err(not_found(name));
         }
-        for id in self.users_of(name)? {
-            self.refuse_user(name, id)?;
+        if let Some(id) = self.users_of(name)?.first() {
+            let message = format!("the container {id} mounts the volume {name}: delete that first");
+            return Err(RuntimeError::new(Status::InvalidState, message));
         }
         // Held until the end, so that no sweep removes it at the same time.
         let _claim = claim(&path).ok_or_else(|| failure::internal("the volume is being removed already"))?;
@@ -203,18 +227,16 @@ impl Site {
         self.hands.remove(&trash).map_err(failure::tree)
     }
 
-    /// Refuses to remove a volume for a container that mounts it. The record of one that was never finished is removed.
-    fn refuse_user(&self, name: &str, id: ContainerId) -> Result<(), RuntimeError> {
+    /// Removes what is left of a container that mounts volumes if it was never finished, or not wholly deleted.
+    fn reap_dead_user(&self, id: ContainerId) -> Result<(), RuntimeError> {
         let exists = || self.root.state(id).exists();
         if !exists()
             && let Some(hold) = self.try_hold(id)?
             && !exists()
         {
             self.reap_half_made(id, hold);
-            return Ok(());
         }
-        let message = format!("the container {id} mounts the volume {name}: delete that first");
-        Err(RuntimeError::new(Status::InvalidState, message))
+        Ok(())
     }
 
     /// Makes a volume. The caller holds the volumes' lock.
@@ -223,12 +245,7 @@ impl Site {
             .root
             .volumes()
             .join(DRAFT_PREFIX.to_owned() + &random_name()?);
-        let record = Record {
-            schema: SCHEMA_VERSION,
-            name: name.to_owned(),
-            created_at: Moment::now().to_rfc3339(),
-            labels,
-        };
+        let record = Record::new(name, labels);
         let made = fill_draft(&draft, &record)
             .and_then(|()| fs::rename(&draft, self.root.volume(name)))
             .and_then(|()| sync(&self.root.volumes()));

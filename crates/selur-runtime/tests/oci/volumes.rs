@@ -219,3 +219,18 @@ async fn no_volume_is_removed_under_a_create_that_is_under_way() {
     world.delete_volume("data").await.ok();
     assert!(world.leftovers().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_whose_record_a_power_failure_took_is_made_again_with_what_is_in_it() {
+    let world = World::new().await;
+    let volumes = world.oci.volumes().unwrap();
+    volumes.create("data", VolumeOptions::default()).await.unwrap();
+    std::fs::write(world.root().volume_data("data").join("file"), "kept").unwrap();
+    std::fs::remove_file(world.root().volume_record("data")).unwrap();
+    let made = volumes.create("data", VolumeOptions::default()).await.unwrap();
+    assert_eq!(made.name, "data");
+    let file = world.root().volume_data("data").join("file");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "kept");
+    assert_eq!(world.volumes().await.len(), 1);
+    world.delete_volume("data").await.unwrap();
+}
