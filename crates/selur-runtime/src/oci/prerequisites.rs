@@ -4,12 +4,13 @@ use super::{OciOptions, failure, launch, rootless};
 use crate::RuntimeError;
 use crate::doctor::remedies;
 use launch::Launcher;
+use rustix::process::{PidfdFlags, pidfd_open};
 use selur_protocol::Status;
 use selur_shim::{Files, Root, SCHEMA_VERSION};
 use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,6 +86,11 @@ fn kernel(is_rootless: bool) -> Result<(), RuntimeError> {
             "the kernel has no overlayfs: {}",
             remedies::OVERLAY
         )));
+    }
+    if let Err(rustix::io::Errno::NOSYS) = pidfd_open(rustix::process::getpid(), PidfdFlags::empty()) {
+        return Err(missing(
+            "the kernel has no process descriptors (pidfd_open): Linux 5.3 or later has them",
+        ));
     }
     let has_controllers = fs::read_dir("/sys/fs/cgroup").is_ok_and(|mut entries| entries.next().is_some());
     // Without root they are used where they are the user's.
@@ -165,6 +171,29 @@ pub(crate) fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> 
     Ok(root)
 }
 
+/// What lies below the root is run as root, or as the user: nobody else may put anything there.
+fn check_owner(path: &Path) -> io::Result<Result<(), RuntimeError>> {
+    let found = fs::metadata(path)?;
+    let own = rustix::process::geteuid().as_raw();
+    let denied = |why: String| {
+        let message = format!("cannot use {} as the state root: {why}", path.display());
+        Ok(Err(RuntimeError::new(Status::PermissionDenied, message)))
+    };
+    if found.uid() != own {
+        return denied(format!(
+            "it belongs to the user {}, this process to {own}: name another by SELUR_ROOT, or give it away with `chown`",
+            found.uid()
+        ));
+    }
+    if found.mode() & 0o022 != 0 {
+        return denied(format!(
+            "other users may write there: `chmod go-w {}`",
+            path.display()
+        ));
+    }
+    Ok(Ok(()))
+}
+
 fn open_root(path: PathBuf, launcher: &Launcher) -> Result<Root, RuntimeError> {
     let failed = |error: io::Error| {
         let message = format!(
@@ -177,6 +206,7 @@ fn open_root(path: PathBuf, launcher: &Launcher) -> Result<Root, RuntimeError> {
     let root = Root::new(&path);
     let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     private(&path).map_err(failed)?;
+    check_owner(&path).map_err(failed)??;
     let schema = path.join("schema");
     let is_new = fs::metadata(&schema).map_or(true, |found| found.len() == 0);
     rootless::check_recorded(&root, is_new, launcher.mapping.as_ref())?;
