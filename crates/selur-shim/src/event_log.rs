@@ -168,7 +168,7 @@ mod tests {
         let id = ContainerId::from_bytes([7; 16]);
         let mut life = Life::created(Some("web".into())).unwrap();
         let created = Event::of(EventKind::Created, id, &life);
-        life.fail_to_run(127, "no such program");
+        life.fail_to_run(127);
         let ended = Event::of(EventKind::Ended, id, &life);
         assert_eq!((ended.generation, ended.exit_code), (Some(1), Some(127)));
         for event in [&created, &ended] {

@@ -41,8 +41,6 @@ pub struct Life {
     pub finished_at: Option<String>,
     /// How often the restart policy started it again since it was last asked to start.
     pub restart_count: u32,
-    /// Why the last start failed.
-    pub failure: Option<String>,
 }
 
 impl Life {
@@ -63,7 +61,6 @@ impl Life {
             started_at: None,
             finished_at: None,
             restart_count: 0,
-            failure: None,
         })
     }
 
@@ -101,7 +98,6 @@ impl Life {
             started_at: None,
             finished_at: None,
             restart_count: 0,
-            failure: None,
         }
     }
 
@@ -145,9 +141,8 @@ impl Life {
     }
 
     /// Begins a generation that has ended already: the process could not be started.
-    pub fn fail_to_run(&mut self, exit_code: i32, why: &str) {
+    pub fn fail_to_run(&mut self, exit_code: i32) {
         self.begin_generation();
-        self.failure = Some(why.into());
         self.end(State::Stopped, Some(exit_code));
     }
 
@@ -177,7 +172,6 @@ impl Life {
         self.generation = self.generation.saturating_add(1);
         self.sequence = 0;
         self.exit_code = None;
-        self.failure = None;
         self.started_at = Some(Moment::now().to_rfc3339());
     }
 }
@@ -287,12 +281,12 @@ mod tests {
     fn a_life_is_written_in_the_room_that_it_has_when_there_is_no_other() {
         let (_directory, root) = root();
         let id = ContainerId::from_bytes([3; 16]);
-        let mut life = Life::created(Some("web".into())).unwrap();
+        let mut life = Life::created(None).unwrap();
         life.write(&root, id, Durability::Boot).unwrap();
         let path = root.state(id);
         for _ in 0..2 {
             // Longer, then shorter.
-            life.failure = match life.failure {
+            life.name = match life.name {
                 None => Some("x".repeat(500)),
                 Some(_) => None,
             };

@@ -224,6 +224,8 @@ impl Supervisor {
             self.next_start = None;
             self.life.restart_count = self.life.restart_count.saturating_add(1);
             if let Err(failure) = self.run() {
+                // Nobody asked for it who could be told.
+                eprintln!("selur-shim: cannot start the process again: {}", failure.message);
                 self.fail_to_start(&failure);
                 if self.life.state == State::Restarting {
                     self.life.enter(State::Stopped);
@@ -439,7 +441,7 @@ impl Supervisor {
             FailureKind::CommandNotExecutable => 126,
             _ => return,
         };
-        self.life.fail_to_run(exit_code, &failure.message);
+        self.life.fail_to_run(exit_code);
         self.record(Durability::Disk, EventKind::Ended);
     }
 

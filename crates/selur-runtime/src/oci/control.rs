@@ -36,9 +36,7 @@ impl Site {
             .set_read_timeout(Some(ANSWER_LIMIT))
             .and_then(|()| stream.take(MAX_RESPONSE_BYTES as u64).read_to_end(&mut response));
         match read {
-            Err(error) if is_timeout(&error) => Err(failure::internal(
-                "the container's shim does not answer: delete the container with force",
-            )),
+            Err(error) if is_timeout(&error) => Err(silent()),
             _ => parse(&response),
         }
     }
@@ -52,8 +50,10 @@ impl Site {
         let received = stream
             .set_read_timeout(Some(ANSWER_LIMIT))
             .and_then(|()| passing::receive_line(&stream, MAX_RESPONSE_BYTES));
-        let Ok((response, descriptors)) = received else {
-            return Ok(None);
+        let (response, descriptors) = match received {
+            Ok(received) => received,
+            Err(error) if is_timeout(&error) => return Err(silent()),
+            Err(_) => return Ok(None),
         };
         if response.is_empty() {
             return Ok(None);
@@ -129,6 +129,10 @@ fn parse(response: &[u8]) -> Result<Answer, RuntimeError> {
 fn parsed(response: &[u8]) -> Result<ControlResponse, RuntimeError> {
     serde_json::from_slice(response)
         .map_err(|error| failure::internal(format!("the container's shim answers nonsense: {error}")))
+}
+
+fn silent() -> RuntimeError {
+    failure::internal("the container's shim does not answer: delete the container with force")
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -142,20 +142,30 @@ fn write_home(home: &Home, config: &Config) -> io::Result<()> {
     // The upper directory is the container's root directory, which every user of the container passes through.
     DirBuilder::new().mode(0o755).create(home.upper())?;
     fs::set_permissions(home.upper(), fs::Permissions::from_mode(0o755))?;
-    let files = [
-        ("hostname", format!("{}\n", config.hostname)),
-        ("hosts", hosts(config)),
-        ("resolv.conf", String::new()),
-    ];
     fs::set_permissions(home.etc(), fs::Permissions::from_mode(0o755))?;
-    for (name, content) in files {
-        let path = home.etc().join(name);
-        fs::write(&path, content)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o644))?;
-    }
+    write_etc(home, config)?;
+    File::create(home.etc().join("resolv.conf"))?.set_permissions(fs::Permissions::from_mode(0o644))?;
     let mut file = File::create(home.config())?;
     file.write_all(&serde_json::to_vec(config)?)?;
     file.sync_data()
+}
+
+/// Writes the files of its own that a container is given, where they are not. They are not put on disk when it is made:
+/// a start writes them anew that a power failure emptied. What the container wrote there itself stays.
+pub(super) fn write_etc(home: &Home, config: &Config) -> io::Result<()> {
+    let files = [
+        ("hostname", format!("{}\n", config.hostname)),
+        ("hosts", hosts(config)),
+    ];
+    for (name, content) in files {
+        let path = home.etc().join(name);
+        if fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
+            continue;
+        }
+        fs::write(&path, content)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
 }
 
 /// Source: moby `libnetwork/etchosts`.

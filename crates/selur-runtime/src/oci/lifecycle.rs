@@ -4,7 +4,7 @@ use super::cgroup::Cgroup;
 use super::config::Config;
 use super::control::{self, Answer};
 use super::hold::{Hold, Patience};
-use super::{Site, block, bundle, failure, mounts, rootless};
+use super::{Site, block, bundle, create, failure, mounts, rootless};
 use crate::{Done, NetworkMode, RestartPolicy, RuntimeError};
 use selur_protocol::{ContainerId, Signal, State};
 use selur_shim::{Command, Errand, Life, RestartRule};
@@ -84,6 +84,8 @@ fn launch(site: &Arc<Site>, id: ContainerId) -> Result<(), RuntimeError> {
         bundle::template(&config, &site.root, &home, site.mapping()),
     )
     .map_err(|error| failure::io("cannot write the container's bundle", error))?;
+    create::write_etc(&home, &config)
+        .map_err(|error| failure::io("cannot write the container's hosts and hostname", error))?;
     if config.spec.network == NetworkMode::Host {
         let resolvers = fs::read("/etc/resolv.conf").unwrap_or_default();
         fs::write(home.etc().join("resolv.conf"), resolvers)

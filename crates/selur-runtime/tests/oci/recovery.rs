@@ -4,7 +4,7 @@ use crate::sessions::sigkill;
 use crate::support::*;
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
-use selur_protocol::{ContainerId, State};
+use selur_protocol::{ContainerId, State, Status};
 use selur_runtime::{Observation, Operation, OutputStream, Runtime};
 use selur_shim::{Durability, Life, Process};
 use selur_testkit::wait_until;
@@ -247,6 +247,74 @@ async fn a_bundle_that_a_power_failure_emptied_is_made_anew() {
     std::fs::write(world.root().home(id).bundle_template(), "").unwrap();
     world.perform(id, Operation::Start).await.unwrap();
     assert_eq!(world.ended(id).await.exit_code, Some(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_and_hostname_that_a_power_failure_emptied_are_made_anew_and_others_stay() {
+    let world = World::new().await;
+    let id = world
+        .create(shell(
+            "cat /etc/hostname; grep -c localhost /etc/hosts; echo mine >> /etc/hosts",
+        ))
+        .await;
+    let etc = world.root().home(id).etc();
+    for name in ["hostname", "hosts"] {
+        std::fs::write(etc.join(name), "").unwrap();
+    }
+    world.perform(id, Operation::Start).await.unwrap();
+    assert_eq!(world.ended(id).await.exit_code, Some(0));
+    let hostname = std::fs::read_to_string(etc.join("hostname")).unwrap();
+    assert_eq!(hostname.len(), 13, "{hostname}");
+    let said = world.log(id, OutputStream::Stdout).await;
+    assert_eq!(said, format!("{hostname}2\n"));
+    world.perform(id, Operation::Start).await.unwrap();
+    world
+        .until(id, "it ends again", |report| {
+            report.generation == 2 && report.state == State::Stopped
+        })
+        .await;
+    let hosts = std::fs::read_to_string(etc.join("hosts")).unwrap();
+    assert!(hosts.ends_with("mine\nmine\n"), "{hosts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_root_that_others_own_or_may_write_to_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    drop(open(&root).unwrap());
+    for mode in [0o770, 0o707, 0o1777] {
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(mode)).unwrap();
+        let error = open(&root).unwrap_err();
+        assert_eq!(error.status(), Status::PermissionDenied, "{mode:o}");
+        assert!(error.to_string().contains("chmod go-w"), "{error}");
+    }
+    std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o755)).unwrap();
+    drop(open(&root).unwrap());
+    chown(&root, Some(65534), None).unwrap();
+    let error = open(&root).unwrap_err();
+    assert_eq!(error.status(), Status::PermissionDenied);
+    assert!(error.to_string().contains("65534"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_container_made_immutable_is_deleted_with_it() {
+    let world = World::new().await;
+    let id = world
+        .run("echo x > /fixed; mkdir /deep; echo x > /deep/fixed; sleep 1000")
+        .await;
+    let upper = world.root().home(id).upper();
+    wait_until("the files are there", DEADLINE, || {
+        upper.join("deep/fixed").exists()
+    });
+    // As a container does that was given LINUX_IMMUTABLE.
+    for name in ["fixed", "deep/fixed", "deep"] {
+        let file = std::fs::File::open(upper.join(name)).unwrap();
+        let flags = rustix::fs::ioctl_getflags(&file).unwrap();
+        rustix::fs::ioctl_setflags(&file, flags | rustix::fs::IFlags::IMMUTABLE).unwrap();
+    }
+    world.delete(id).await;
+    world.assert_gone(id);
 }
 
 /// Holds a file as a living shim does, but without a descriptor for writing, whose end would be noticed.
