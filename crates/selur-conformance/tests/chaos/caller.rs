@@ -1,8 +1,12 @@
 //! The callers: other processes, which are this test program again. Each does what its environment says, and tells the
 //! test what it is about to do.
 
+use crate::lost::lasting;
 use crate::script::{Phase, prepare};
 use crate::world::{REGISTRY, ROOT, Random, block_on, command, creation, new_id, open, perform, say};
+use futures_util::StreamExt;
+use selur_protocol::ContainerId;
+use selur_runtime::Runtime;
 use std::io::BufRead;
 
 /// What a caller does.
@@ -58,6 +62,28 @@ fn one_operation() {
     hear();
 }
 
+/// No test of its own: a caller that runs a further process until it is killed.
+#[test]
+fn an_exec_that_lasts() {
+    let (Some(root), Some(task)) = (variable(ROOT), variable(TASK)) else {
+        return;
+    };
+    let id = ContainerId::parse(&task).expect("a container");
+    let oci = open(root.as_ref());
+    block_on(async {
+        let session = oci.exec(id, lasting(), Default::default()).await;
+        let mut session = session.expect("it runs");
+        session
+            .output
+            .next()
+            .await
+            .expect("it is there")
+            .expect("it says so");
+        say("runs");
+        std::future::pending::<()>().await;
+    });
+}
+
 /// No test of its own: one of those who race for names in `names`.
 #[test]
 fn creations_of_the_same_names() {
@@ -82,9 +108,7 @@ fn creations_of_the_same_names() {
             Err(error) => say(&format!("lost {number} {}", error.status().name())),
         }
     }
-    let seen = block_on(selur_runtime::Runtime::list(&oci))
-        .expect("a list")
-        .len();
+    let seen = block_on(oci.list()).expect("a list").len();
     say(&format!("over {seen}"));
     hear();
 }

@@ -430,3 +430,12 @@ fn shim_logs(world: &World) -> String {
     }
     logs
 }
+
+/// Every process in a container's cgroups.
+pub(crate) fn cgroup_processes(id: ContainerId) -> Vec<u32> {
+    let id = id.to_string();
+    let members = processes()
+        .into_iter()
+        .filter(|process| process.cgroups.contains(&id));
+    members.map(|process| process.pid).collect()
+}

@@ -5,9 +5,12 @@
 //! `SELUR_CHAOS_SEED` repeats a run's choices; the moments at which processes meet stay the machine's.
 
 mod caller;
+mod disk;
 mod evidence;
 mod kills;
+mod lost;
 mod names;
+mod registry;
 mod script;
 mod sharing;
 mod world;

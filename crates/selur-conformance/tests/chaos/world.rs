@@ -1,5 +1,6 @@
 //! A state root with images, what works on it, and random choices that can be repeated.
 
+use rustix::process::{Pid, Signal, kill_process};
 use selur_protocol::ContainerId;
 use selur_runtime::{
     ContainerSpec, Done, Effect, Observation, Oci, OciOptions, Operation, Runtime, RuntimeError, ShimLocation,
@@ -32,6 +33,11 @@ pub(crate) struct World {
 impl World {
     /// With the image that containers are made from in its store.
     pub(crate) fn new() -> World {
+        World::prepared(|_| {})
+    }
+
+    /// The same with a directory for the root that was prepared first.
+    pub(crate) fn prepared(prepare: impl FnOnce(&Path)) -> World {
         let images = (0..PULLED_IMAGES).fold(Contents::new(), |contents, number| {
             contents.image(&format!("noise-{number}"), "latest", &noise_image(number))
         });
@@ -40,6 +46,7 @@ impl World {
             directory: TempDir::with_prefix("selur-chaos-").expect("a temporary directory"),
         };
         std::fs::create_dir(world.temporary()).expect("a directory for temporary files");
+        prepare(&world.path());
         world.load_image();
         world
     }
@@ -139,6 +146,14 @@ impl Process {
         if let Some(stdin) = &mut self.stdin {
             let _ = writeln!(stdin, "{line}");
         }
+    }
+
+    /// Kills it when it cannot do anything any more, and something else has happened.
+    pub(crate) fn kill_with(&mut self, other: impl FnOnce()) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let _ = pid.map(|pid| kill_process(pid, Signal::STOP));
+        other();
+        self.kill();
     }
 
     pub(crate) fn kill(&mut self) {
@@ -270,7 +285,7 @@ pub(crate) fn shell(script: &str) -> ContainerSpec {
 }
 
 /// An image whose layers are worth some reads and writes.
-fn noise_image(number: u64) -> BuiltImage {
+pub(crate) fn noise_image(number: u64) -> BuiltImage {
     let layer = |layer: u64| {
         let mut random = Random::new(number << 8 | layer);
         let noise: Vec<u8> = (0..60_000).map(|_| random.below(256) as u8).collect();
