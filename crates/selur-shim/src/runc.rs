@@ -16,6 +16,10 @@ use std::process::{Command, Stdio};
 /// shim for ever.
 const LIMIT_S: i64 = 30;
 
+/// What runc needs for its files at most, with what others take meanwhile.
+const LITTLE_ROOM_BYTES: u64 = 1 << 20;
+const FEW_FILES: u64 = 16;
+
 /// What a further process is run with.
 pub(crate) struct ExecCall<'a> {
     /// Where the specification is and runc writes.
@@ -189,7 +193,26 @@ impl Runc {
         } else {
             format!("runc did not end within {LIMIT_S} s")
         };
-        Err(Failure::new(kind_of(&message), message))
+        // runc does not always say why it could not write.
+        match kind_of(&message) {
+            FailureKind::Internal if self.has_no_room() => Err(Failure::new(
+                FailureKind::DiskFull,
+                format!(
+                    "{message}; the disk of {} is full: no space left on device",
+                    self.root.path().display()
+                ),
+            )),
+            kind => Err(Failure::new(kind, message)),
+        }
+    }
+
+    /// Whether the disk has hardly any room left: what failed has given some back.
+    fn has_no_room(&self) -> bool {
+        rustix::fs::statvfs(self.root.path()).is_ok_and(|found| {
+            // Some file systems do not count their files.
+            let has_few_files = found.f_files > 0 && found.f_favail < FEW_FILES;
+            found.f_bavail.saturating_mul(found.f_frsize) < LITTLE_ROOM_BYTES || has_few_files
+        })
     }
 
     fn last_error(&self) -> Option<String> {

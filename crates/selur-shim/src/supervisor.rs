@@ -350,7 +350,12 @@ impl Supervisor {
                 EventKind::Paused
             }
             _ => {
-                self.runc.resume()?;
+                // One that was killed while it was frozen was thawed for that, and may have ended since.
+                if let Err(failure) = self.runc.resume()
+                    && self.runc.is_paused().unwrap_or(true)
+                {
+                    return Err(failure);
+                }
                 EventKind::Resumed
             }
         };
