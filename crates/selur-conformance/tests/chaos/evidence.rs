@@ -157,6 +157,8 @@ impl Checked {
 
     /// Deletes every container, each with force, and checks that nothing is left of any that was ever seen.
     pub(crate) fn clean_up(&mut self, world: &World, oci: Oci) {
+        // What the last one to be killed had begun is removed by the next to come.
+        drop(open(&world.path()));
         for id in ids(&oci) {
             self.containers.insert(id.to_string());
             if let Err(error) = perform(&oci, id, Operation::Delete { force: true }) {
