@@ -17,12 +17,14 @@
 mod docker_registry;
 mod http;
 mod image;
+mod podman;
 mod scripted_registry;
 mod tarball;
 mod wait;
 
 pub use docker_registry::{Authentication, DockerRegistry, PASSWORD, USERNAME};
 pub use image::{BuiltImage, Compression, ImageBuilder, ImageIndex, Layer, digest, gzip, layout_tar, zstd};
+pub use podman::PodmanService;
 pub use scripted_registry::{Contents, Reply, Request, ScriptedRegistry};
 pub use tarball::Tarball;
 pub use wait::wait_until;

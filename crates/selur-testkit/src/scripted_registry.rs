@@ -279,7 +279,9 @@ fn converse(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         head.push_str(&format!("content-length: {length}\r\n\r\n"));
     }
     stream.write_all(head.as_bytes())?;
-    stream.write_all(&reply.body)?;
+    if request.method != "HEAD" {
+        stream.write_all(&reply.body)?;
+    }
     match reply.ending {
         Ending::Close => Ok(()),
         Ending::Endless => loop {
@@ -291,6 +293,10 @@ fn converse(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
 }
 
 fn serve_contents(request: &Request, contents: &Contents) -> Reply {
+    // Daemons ask first whether this is a registry at all.
+    if request.path == "/v2/" {
+        return Reply::status(200).body("{}");
+    }
     match contents.answers.get(&request.path) {
         Some((media_type, bytes)) => Reply::status(200)
             .header("content-type", media_type)
