@@ -4,6 +4,7 @@
 //! effect may run, in which order and for whom is the kernel's business. It must never know of selur-core or of any
 //! binding.
 
+mod docker;
 pub mod doctor;
 mod effect;
 mod error;
@@ -21,6 +22,7 @@ mod stats;
 pub mod store;
 mod volumes;
 
+pub use docker::{Docker, DockerOptions};
 pub use effect::{Done, Effect, Operation};
 pub use error::RuntimeError;
 pub use events::{Event, EventItem, EventKind, EventOptions, EventStream};
@@ -72,6 +74,11 @@ pub enum Observation {
 pub trait Runtime: Send + Sync + 'static {
     /// The backend's name: `simulated`, `oci`, `docker`.
     fn name(&self) -> &'static str;
+
+    /// What stands behind it, for people: the name and the version of a daemon, if there is one.
+    fn engine(&self) -> Option<String> {
+        None
+    }
 
     /// Whether other processes may change what this runtime shows, so that a failed lookup is worth a [`Runtime::list`].
     fn is_shared(&self) -> bool;

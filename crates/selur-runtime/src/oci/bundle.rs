@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Docker's default capabilities: CapBnd 00000000a80425fb.
 ///
 /// Source: moby `oci/caps/defaults.go`.
-pub(super) const CAPABILITIES: [&str; 14] = [
+pub(crate) const CAPABILITIES: [&str; 14] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_FSETID",

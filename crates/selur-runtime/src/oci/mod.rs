@@ -55,7 +55,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use watch::Watcher;
 
+pub(crate) use bundle::CAPABILITIES as DEFAULT_CAPABILITIES;
 pub use launch::ShimLocation;
+pub(crate) use stats::process;
 
 /// Where this backend finds what it needs. What is absent is looked for.
 #[derive(Clone, Debug, Default)]

@@ -162,7 +162,7 @@ pub(super) fn top(site: &Site, id: ContainerId) -> Result<Vec<ContainerProcess>,
 /// What /proc says of a process; nothing of one that has ended meanwhile.
 ///
 /// Source: proc_pid_stat(5), proc_pid_status(5), proc_pid_cmdline(5).
-fn process(pid: u32) -> Option<ContainerProcess> {
+pub(crate) fn process(pid: u32) -> Option<ContainerProcess> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, fields) = stat.rsplit_once(')')?;
     let (_, name) = name.split_once('(')?;

@@ -23,7 +23,7 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// What proves to a registry who asks.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Credential {
+pub(crate) enum Credential {
     Password {
         username: String,
         password: String,
@@ -41,7 +41,7 @@ impl fmt::Debug for Credential {
 }
 
 /// Where `config.json` is: `$DOCKER_CONFIG`, else `~/.docker`.
-pub(super) fn default_directory() -> Option<PathBuf> {
+pub(crate) fn default_directory() -> Option<PathBuf> {
     let directory = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -53,7 +53,7 @@ pub(super) fn default_directory() -> Option<PathBuf> {
 /// The credential for a registry, if there is one.
 ///
 /// `domain` is the one of the image reference, such as `docker.io` or `127.0.0.1:5000`.
-pub(super) async fn find(directory: Option<&Path>, domain: &str) -> Result<Option<Credential>, StoreError> {
+pub(crate) async fn find(directory: Option<&Path>, domain: &str) -> Result<Option<Credential>, StoreError> {
     let Some(path) = directory.map(|directory| directory.join("config.json")) else {
         return Ok(None);
     };

@@ -9,7 +9,7 @@ pub(super) use selur_tree::quoted;
 
 /// Any failure of the store.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub(crate) enum StoreError {
     /// The caller's argument or the user's configuration is wrong.
     #[error("{0}")]
     Invalid(String),

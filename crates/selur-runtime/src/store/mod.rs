@@ -27,7 +27,7 @@
 mod catalog;
 mod challenge;
 mod content;
-mod credentials;
+pub(crate) mod credentials;
 mod digest;
 mod directories;
 mod disk;

@@ -1,0 +1,118 @@
+//! Attaches to containers' first processes: through the daemon's own attachments, one for each time the process runs.
+
+use super::failure::{self, About, invalid};
+use super::lifecycle::{until, wait};
+use super::session::{self, Input, NO_DETACH_KEYS, Output, Terminal};
+use super::site::{Look, Site};
+use super::transport::Call;
+use crate::{AttachOptions, RuntimeError, Session, SessionInput, SessionItem};
+use futures_util::stream::{self, StreamExt};
+use hyper::Method;
+use selur_protocol::{ContainerId, State};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub(super) async fn attach(
+    site: &Arc<Site>,
+    id: ContainerId,
+    options: AttachOptions,
+) -> Result<Session, RuntimeError> {
+    let look = site.expect(id).await?;
+    if options.stdin && !look.facts.spec.stdin {
+        return Err(invalid(
+            "the container takes no input: make it with stdin (`selur run -i`)",
+        ));
+    }
+    if look.facts.state == State::Stopped {
+        return Err(failure::wrong_state("attach to", State::Stopped));
+    }
+    let (input, output) = connect(site, &look, options).await?;
+    let attachment = Attachment {
+        site: site.clone(),
+        id,
+        generation: look.report.generation,
+        output,
+    };
+    let items = stream::unfold(Some(attachment), |attachment| async {
+        let mut attachment = attachment?;
+        match attachment.next().await {
+            Ok(item @ SessionItem::Output { .. }) => Some((Ok(item), Some(attachment))),
+            Ok(end) => Some((Ok(end), None)),
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Ok(Session {
+        input,
+        output: items.boxed(),
+    })
+}
+
+async fn connect(
+    site: &Arc<Site>,
+    look: &Look,
+    options: AttachOptions,
+) -> Result<(mpsc::Sender<SessionInput>, Output), RuntimeError> {
+    let facts = &look.facts;
+    let text = |wanted: bool| if wanted { "true" } else { "false" };
+    let path = format!("/containers/{}/attach", facts.daemon_id);
+    let query = [
+        ("stream", "true"),
+        ("stdout", "true"),
+        ("stderr", "true"),
+        ("stdin", text(options.stdin)),
+        ("logs", text(options.replay)),
+        ("detachKeys", NO_DETACH_KEYS),
+    ];
+    let call = Call::new(Method::POST, &path).query(&query).upgrading();
+    let opened = async { site.client.send(call, None).await?.into_pipe().await };
+    let pipe = opened.await;
+    let pipe =
+        pipe.map_err(|error| error.into_runtime(About::Container, "cannot attach to the container"))?;
+    let terminal = facts.spec.terminal.then(|| Terminal {
+        site: site.clone(),
+        path: format!("/containers/{}/resize", facts.daemon_id),
+    });
+    let takes = if options.stdin { Input::Shared } else { Input::None };
+    Ok(session::open(pipe, takes, terminal))
+}
+
+struct Attachment {
+    site: Arc<Site>,
+    id: ContainerId,
+    generation: u32,
+    output: Output,
+}
+
+impl Attachment {
+    async fn next(&mut self) -> Result<SessionItem, RuntimeError> {
+        loop {
+            if let Some(item) = self.output.next().await.map_err(session::broken)? {
+                return Ok(item);
+            }
+            // The process has ended, or will have in a moment, or the daemon is gone.
+            let never = CancellationToken::new();
+            let generation = self.generation;
+            let is_settled = |look: &Look| {
+                let has_ended = look.facts.state == State::Stopped;
+                has_ended || (look.report.generation > generation && look.facts.state == State::Running)
+            };
+            let look = match until(&never, wait(&self.site, self.id, is_settled)).await {
+                Ok(look) => look,
+                Err(error) if error.status() == selur_protocol::Status::ContainerNotFound => {
+                    return Ok(SessionItem::Ended { exit_code: None });
+                }
+                Err(error) => return Err(error),
+            };
+            if look.facts.state == State::Stopped {
+                return Ok(SessionItem::Ended {
+                    exit_code: look.facts.exit_code,
+                });
+            }
+            // Its policy has started it again. What is sent goes nowhere from here on: each process has its own input.
+            let (_, output) = connect(&self.site, &look, AttachOptions::default()).await?;
+            self.generation = look.report.generation;
+            self.output = output;
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The docker backend before daemons that refuse, lie, hang and die. What it does before one that does not is the
+//! conformance suite's matter.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod daemon;
+
+use daemon::{Answer, Daemon, ok};
+use futures_util::StreamExt;
+use selur_protocol::{ContainerId, Signal, Status};
+use selur_runtime::{
+    ContainerSpec, Docker, DockerOptions, Effect, EventOptions, LogOptions, Operation, Runtime, RuntimeError,
+    VolumeOptions,
+};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+const ID: ContainerId = ContainerId::from_bytes([0xab; 16]);
+/// Far more than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn open(daemon: &Daemon) -> Docker {
+    let socket = Some(daemon.socket());
+    Docker::open(DockerOptions { socket }).unwrap_or_else(|error| panic!("{}", error.chain()))
+}
+
+async fn perform(docker: &Docker, operation: Operation) -> Result<(), RuntimeError> {
+    perform_until(docker, operation, CancellationToken::new()).await
+}
+
+async fn perform_until(
+    docker: &Docker,
+    operation: Operation,
+    abort: CancellationToken,
+) -> Result<(), RuntimeError> {
+    let effect = Effect {
+        container: ID,
+        operation,
+    };
+    let performed = tokio::time::timeout(DEADLINE, docker.perform(effect, abort)).await;
+    performed.expect("it does not hang").map(drop)
+}
+
+fn create(name: &str) -> Operation {
+    Operation::Create {
+        image: "docker.io/library/busybox:latest".into(),
+        name: Some(name.into()),
+        spec: Box::new(ContainerSpec {
+            command: Some(vec!["true".into()]),
+            ..ContainerSpec::default()
+        }),
+    }
+}
+
+/// A list of one container that is ours, and what inspect says of it.
+fn one(state: &str, label: ContainerId) -> (String, String) {
+    let labels = format!(r#"{{"dev.selur.id":"{label}"}}"#);
+    let listed = format!(r#"[{{"Id":"d","Names":["/web"],"State":"{state}","Labels":{labels}}}]"#);
+    let inspected = format!(
+        r#"{{"Id":"d","Name":"/web","State":{{"Status":"{state}","Pid":7,"StartedAt":"2026-01-01T00:00:00Z"}},
+            "Config":{{"Labels":{labels}}}}}"#
+    );
+    (listed, inspected)
+}
+
+/// Answers a list and an inspect of one running container, and the rest as told.
+fn with_one(rest: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Daemon {
+    let (listed, inspected) = one("running", ID);
+    Daemon::start(move |method, target| match (method, target) {
+        ("GET", target) if target.starts_with("/containers/json") => ok(listed.clone()),
+        ("GET", "/containers/d/json") => ok(inspected.clone()),
+        _ => rest(method, target),
+    })
+}
+
+fn missing() -> Answer {
+    Answer::Says(404, r#"{"message":"no such thing"}"#.into())
+}
+
+#[test]
+fn a_socket_that_is_no_daemons_is_refused_in_words() {
+    let nowhere = Docker::open(DockerOptions {
+        socket: Some("/nonexistent/docker.sock".into()),
+    });
+    let error = nowhere.unwrap_err();
+    assert_eq!(error.status(), Status::Unsupported);
+    assert!(
+        error.chain().contains("/nonexistent/docker.sock"),
+        "{}",
+        error.chain()
+    );
+    let old = Daemon::start(|_, _| ok(r#"{"Version":"17.03","ApiVersion":"1.26","MinAPIVersion":"1.12"}"#));
+    let garbage = Daemon::start(|_, _| Answer::Raw(b"SSH-2.0-OpenSSH\r\n\r\n"));
+    let endless = Daemon::start(|_, _| Answer::Endless(" "));
+    let gone = Daemon::start(|_, _| Answer::Raw(b""));
+    for (daemon, words) in [
+        (old, "1.41 is needed"),
+        (garbage, "no such daemon"),
+        (endless, "no end"),
+        (gone, "no such daemon"),
+    ] {
+        let socket = Some(daemon.socket());
+        let error = Docker::open(DockerOptions { socket }).unwrap_err();
+        assert_eq!(error.status(), Status::Unsupported, "{}", error.chain());
+        assert!(error.chain().contains(words), "{}", error.chain());
+    }
+}
+
+#[tokio::test]
+async fn others_containers_are_neither_seen_nor_touched() {
+    // A daemon that does not filter, or lies.
+    let (_, other) = (ID, ContainerId::from_bytes([1; 16]));
+    let (listed, inspected) = one("running", other);
+    let daemon = Daemon::start(move |_, target| match target {
+        target
+            if target
+                .starts_with("/containers/json?all=1&filters=%7B%22label%22%3A%5B%22dev.selur.id%3D") =>
+        {
+            ok(listed.clone())
+        }
+        "/containers/d/json" => ok(inspected.clone()),
+        target if target.starts_with("/containers/json") => {
+            ok(r#"[{"Id":"e","Names":["/theirs"],"State":"running","Labels":null}]"#)
+        }
+        _ => missing(),
+    });
+    let docker = open(&daemon);
+    assert_eq!(docker.list().await.unwrap(), []);
+    let kill = Operation::Kill { signal: Signal::KILL };
+    for operation in [Operation::Start, kill, Operation::Pause, Operation::Inspect] {
+        let refused = perform(&docker, operation).await.unwrap_err();
+        assert_eq!(refused.status(), Status::ContainerNotFound);
+    }
+    perform(&docker, Operation::Delete { force: true }).await.unwrap();
+    let changes = daemon
+        .requests()
+        .into_iter()
+        .filter(|request| !request.starts_with("GET"));
+    assert_eq!(changes.count(), 0, "{:?}", daemon.requests());
+}
+
+#[tokio::test]
+async fn a_name_of_anothers_container_is_taken() {
+    let daemon = Daemon::start(|method, target| match (method, target) {
+        ("GET", target) if target.starts_with("/containers/json") => ok("[]"),
+        ("GET", target) if target.starts_with("/images/") => ok(r#"{"Id":"sha256:0","Config":null}"#),
+        ("POST", target) if target.starts_with("/containers/create?name=web") => Answer::Says(
+            409,
+            r#"{"message":"Conflict. The container name \"/web\" is already in use"}"#.into(),
+        ),
+        _ => missing(),
+    });
+    let refused = perform(&open(&daemon), create("web")).await.unwrap_err();
+    assert_eq!(refused.status(), Status::ContainerAlreadyExists);
+    assert!(
+        refused.chain().contains("selur did not make"),
+        "{}",
+        refused.chain()
+    );
+}
+
+#[tokio::test]
+async fn labels_that_would_be_taken_for_ours_are_refused() {
+    let daemon = Daemon::start(|_, _| missing());
+    let docker = open(&daemon);
+    let labels = [("dev.selur.id".to_owned(), ID.to_string())];
+    let options = VolumeOptions {
+        labels: labels.into(),
+    };
+    let refused = docker.volumes().unwrap().create("data", options).await;
+    assert_eq!(
+        refused.map_err(|error| error.status()),
+        Err(Status::InvalidRequest)
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_an_error() {
+    let bodies: [fn() -> Answer; 5] = [
+        || ok("{"),
+        || ok(r#"{"a":1}"#),
+        || Answer::Raw(b"\0\0\0"),
+        || Answer::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n["),
+        || Answer::Says(500, "<html>".into()),
+    ];
+    for body in bodies {
+        let daemon = Daemon::start(move |_, target| match target {
+            "/version" => missing(),
+            _ => body(),
+        });
+        let error = open(&daemon).list().await.unwrap_err();
+        assert_eq!(error.status(), Status::InternalError, "{}", error.chain());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_given_up() {
+    let daemon = with_one(|_, target| match target {
+        "/version" => missing(),
+        target if target.starts_with("/events") => Answer::Endless("{"),
+        _ => Answer::Endless(" "),
+    });
+    let docker = open(&daemon);
+    let images = tokio::time::timeout(DEADLINE, docker.images().unwrap().list()).await;
+    assert_eq!(images.unwrap().unwrap_err().status(), Status::InternalError);
+    let mut events = docker.events(EventOptions::default()).await.unwrap();
+    let told = tokio::time::timeout(DEADLINE, events.next()).await.unwrap();
+    assert_eq!(told.unwrap().unwrap_err().status(), Status::InternalError);
+    // What has no headers is no output.
+    let mut logs = docker.logs(ID, LogOptions::default()).await.unwrap();
+    let told = tokio::time::timeout(DEADLINE, logs.next()).await.unwrap();
+    assert_eq!(told.unwrap().unwrap_err().status(), Status::InternalError);
+}
+
+#[tokio::test]
+async fn a_daemon_that_hangs_is_given_up_with_the_request() {
+    let daemon = Daemon::start(|_, target| match target {
+        "/version" => missing(),
+        _ => Answer::Silence,
+    });
+    let docker = open(&daemon);
+    let stop = Operation::Stop { timeout: None };
+    for operation in [
+        create("web"),
+        stop,
+        Operation::Inspect,
+        Operation::Delete { force: true },
+    ] {
+        let abort = CancellationToken::new();
+        let began = Instant::now();
+        let aborting = async { abort.cancel() };
+        let (outcome, ()) = tokio::join!(perform_until(&docker, operation, abort.clone()), aborting);
+        assert_eq!(outcome.unwrap_err().status(), Status::Cancelled);
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_that_is_given_up_does_not_kill() {
+    let daemon = with_one(|_, target| match target {
+        target if target.starts_with("/containers/d/kill") => Answer::Says(204, String::new()),
+        _ => missing(),
+    });
+    let docker = open(&daemon);
+    let abort = CancellationToken::new();
+    let stop = Operation::Stop {
+        timeout: Some(DEADLINE),
+    };
+    let aborting = async {
+        while !daemon.requests().iter().any(|request| request.contains("/kill")) {
+            tokio::task::yield_now().await;
+        }
+        abort.cancel();
+    };
+    let (outcome, ()) = tokio::join!(perform_until(&docker, stop, abort.clone()), aborting);
+    assert_eq!(outcome.unwrap_err().status(), Status::Cancelled);
+    let kills: Vec<_> = daemon
+        .requests()
+        .into_iter()
+        .filter(|request| request.contains("/kill"))
+        .collect();
+    assert_eq!(kills, ["POST /containers/d/kill?signal=15"]);
+}
+
+#[tokio::test]
+async fn a_creation_that_is_given_up_is_undone() {
+    let (asked, was_asked) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let is_deleted = Arc::new(AtomicBool::new(false));
+    let deleted = is_deleted.clone();
+    let daemon = Daemon::start(move |method, target| match (method, target) {
+        ("GET", target) if target.starts_with("/containers/json") => ok("[]"),
+        ("GET", target) if target.starts_with("/images/") => ok(r#"{"Id":"sha256:0"}"#),
+        ("POST", target) if target.starts_with("/containers/create") => {
+            let _ = asked.send(());
+            let _ = may_go_on.lock().unwrap().recv();
+            Answer::Says(201, r#"{"Id":"d","Warnings":null}"#.into())
+        }
+        ("DELETE", target) if target.starts_with("/containers/d") => {
+            deleted.store(true, Ordering::SeqCst);
+            Answer::Says(204, String::new())
+        }
+        _ => missing(),
+    });
+    let docker = open(&daemon);
+    let abort = CancellationToken::new();
+    let aborting = async {
+        while was_asked.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        abort.cancel();
+        go_on.send(()).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(perform_until(&docker, create("web"), abort.clone()), aborting);
+    assert_eq!(outcome.unwrap_err().status(), Status::Cancelled);
+    assert!(is_deleted.load(Ordering::SeqCst), "{:?}", daemon.requests());
+}
