@@ -29,6 +29,7 @@ Exit codes:
 
 Environment:
   SELUR_ROOT   where images and containers live, unless --root says
+  DOCKER_HOST  the daemon's socket of --runtime docker: unix:///run/docker.sock
   SELUR_SHIM   another selur-shim than the one in this program
   SELUR_MAX_LAYER_BYTES  the most that one layer may have unpacked, such as 4G [default: 128G]
   NO_COLOR     no colours";
@@ -75,6 +76,10 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) runtime: RuntimeChoice,
+    /// The daemon's socket, for `--runtime docker` [default: $DOCKER_HOST, else the first that exists of
+    /// /var/run/docker.sock, $XDG_RUNTIME_DIR/podman/podman.sock and /run/podman/podman.sock]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    pub(crate) socket: Option<PathBuf>,
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table", help_heading = "Global options",
         help = "How to print: for people, or for programs", long_help = FORMAT_HELP)]
     pub(crate) format: Format,
@@ -94,6 +99,8 @@ pub(crate) enum RuntimeChoice {
     Simulated,
     /// Real containers: runc, overlayfs, namespaces
     Oci,
+    /// Containers of a Docker or Podman daemon
+    Docker,
 }
 
 /// How results are printed.

@@ -33,6 +33,7 @@ impl Session {
         let (backend, is_simulated) = match global.runtime {
             RuntimeChoice::Auto => (Backend::Auto, false),
             RuntimeChoice::Oci => (Backend::Oci, false),
+            RuntimeChoice::Docker => (Backend::Docker, false),
             RuntimeChoice::Simulated => (Backend::Simulated, true),
         };
         let mut builder = Bridge::builder()
@@ -40,6 +41,9 @@ impl Session {
             .default_deadline(global.timeout);
         if let Some(root) = &global.root {
             builder = builder.state_root(root.clone());
+        }
+        if let Some(socket) = &global.socket {
+            builder = builder.socket(socket.clone());
         }
         builder = builder.shim(shim()?);
         Ok(Session {
@@ -218,6 +222,11 @@ impl Session {
     /// The name of what performs the effects.
     pub(crate) fn backend(&self) -> &'static str {
         self.bridge.info().backend
+    }
+
+    /// What stands behind it: the name and the version of a daemon, if there is one.
+    pub(crate) fn engine(&self) -> Option<String> {
+        self.bridge.info().engine
     }
 }
 

@@ -9,7 +9,7 @@ use crate::state::{Sink, State};
 use crate::ticket::{self, Cell, Ticket};
 use crate::{CompletionQueue, Error, Response, Status};
 use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, Reason, Signal};
-use selur_runtime::{Inspection, Oci, OciOptions, Runtime, Simulated};
+use selur_runtime::{Docker, DockerOptions, Inspection, Oci, OciOptions, Runtime, Simulated};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,8 +54,10 @@ impl Drop for Handle {
 pub struct Info {
     /// The version of this library.
     pub version: &'static str,
-    /// The backend's name: `simulated`, `oci`.
+    /// The backend's name: `simulated`, `oci`, `docker`.
     pub backend: &'static str,
+    /// What stands behind it, for people: the name and the version of a daemon, if there is one.
+    pub engine: Option<String>,
     /// Whether other processes may change what this bridge shows.
     pub is_shared: bool,
     /// How many ids containers have, where they run without root in a user namespace.
@@ -75,6 +77,9 @@ impl Bridge {
             Backend::Simulated => Arc::new(Simulated::new()),
             Backend::Custom(runtime) => runtime.clone(),
             Backend::Auto | Backend::Oci => open_oci(&builder)?,
+            Backend::Docker => Arc::new(Docker::open(DockerOptions {
+                socket: builder.socket.clone(),
+            })?),
         };
         let (guest, facts) = builder.guest.load()?;
         let broken = |broken: Broken| Error::new(Status::InternalError, broken.0);
@@ -125,6 +130,7 @@ impl Bridge {
         Info {
             version: env!("CARGO_PKG_VERSION"),
             backend: shared.runtime.name(),
+            engine: shared.runtime.engine(),
             is_shared: shared.runtime.is_shared(),
             rootless_ids: shared.runtime.rootless_ids(),
             guest: shared.facts.clone(),

@@ -19,6 +19,8 @@ pub enum Backend {
     Simulated,
     /// Real containers.
     Oci,
+    /// Containers of a Docker or a Podman daemon: [`BridgeBuilder::socket`].
+    Docker,
     /// A runtime of the caller's own.
     Custom(Arc<dyn Runtime>),
 }
@@ -29,6 +31,7 @@ impl fmt::Debug for Backend {
             Backend::Auto => f.write_str("Auto"),
             Backend::Simulated => f.write_str("Simulated"),
             Backend::Oci => f.write_str("Oci"),
+            Backend::Docker => f.write_str("Docker"),
             Backend::Custom(runtime) => write!(f, "Custom({})", runtime.name()),
         }
     }
@@ -54,6 +57,7 @@ pub struct BridgeBuilder {
     pub(crate) backend: Backend,
     pub(crate) state_root: Option<PathBuf>,
     pub(crate) shim: ShimLocation,
+    pub(crate) socket: Option<PathBuf>,
     pub(crate) default_deadline: Option<Duration>,
 }
 
@@ -80,6 +84,12 @@ impl BridgeBuilder {
     /// defaults unless given.
     pub fn shim(mut self, program: impl Into<ShimLocation>) -> BridgeBuilder {
         self.shim = program.into();
+        self
+    }
+
+    /// The socket of the daemon, for the docker backend; `$DOCKER_HOST`, else the first of the usual places unless given.
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> BridgeBuilder {
+        self.socket = Some(path.into());
         self
     }
 

@@ -14,6 +14,7 @@ use selur_core::doctor::{self, Checkup, Subject, Summary};
 pub(crate) fn check(global: &Global) -> Result<u8, Failure> {
     let chosen = match global.runtime {
         RuntimeChoice::Auto | RuntimeChoice::Oci => Subject::oci_of_this_user(),
+        RuntimeChoice::Docker => Subject::Docker,
         RuntimeChoice::Simulated => Subject::Simulated,
     };
     let options = OciOptions {

@@ -35,21 +35,29 @@ pub(crate) fn version(global: &Global) -> Result<u8, Failure> {
 /// The output is closed, or the guest does not load here.
 pub(crate) fn info(global: &Global) -> Result<u8, Failure> {
     let (machine, guest) = (machine::machine(), guest()?);
-    let (backend, rootless_ids, problem) = match Session::open(global) {
-        Ok(session) => (Some(session.backend()), session.rootless_ids(), None),
-        Err(failure) => (None, None, Some(failure.message().to_owned())),
+    let (backend, engine, rootless_ids, problem) = match Session::open(global) {
+        Ok(session) => (
+            Some(session.backend()),
+            session.engine(),
+            session.rootless_ids(),
+            None,
+        ),
+        Err(failure) => (None, None, None, Some(failure.message().to_owned())),
     };
     if global.format == Format::Json {
         let version = env!("CARGO_PKG_VERSION");
         output::json(&json!({
-            "selur": version, "backend": backend, "rootless_ids": rootless_ids, "problem": problem, "guest": guest,
-            "machine": machine,
+            "selur": version, "backend": backend, "engine": engine, "rootless_ids": rootless_ids, "problem": problem,
+            "guest": guest, "machine": machine,
         }))?;
         return Ok(0);
     }
     let fact = |name: &str, text: &str| output::line(format_args!("{name:<14} {}", output::escape(text)));
     fact("selur", env!("CARGO_PKG_VERSION"))?;
     fact("backend", backend.unwrap_or("none can be opened here"))?;
+    if let Some(engine) = engine {
+        fact("engine", &engine)?;
+    }
     if let Some(problem) = problem {
         fact("problem", &problem)?;
     }
