@@ -113,9 +113,16 @@ fn judge_directory(subject: Subject, room: &Room, user: u32) -> Finding {
         }
         .missing(remedies::STATE_ROOT);
     }
+    // The same is refused when the root is opened.
     if exists && room.owner != user {
         return found.missing(format!(
-            "it belongs to somebody else: `chown {user} {root}`, or {}",
+            "it belongs to somebody else, who could put anything there: {}",
+            remedies::STATE_ROOT
+        ));
+    }
+    if exists && room.mode & prerequisites::OTHERS_MAY_WRITE != 0 {
+        return found.missing(format!(
+            "others may put anything there: {}, or `chmod 700 {root}` if you know everything in it",
             remedies::STATE_ROOT
         ));
     }
@@ -217,12 +224,13 @@ mod tests {
     #[test]
     fn rooms_are_judged() {
         type Change = fn(&mut Room);
-        let cases: [(Change, [Verdict; 3]); 12] = [
+        let cases: [(Change, [Verdict; 3]); 13] = [
             (|_| {}, [Good, Good, Good]),
             (|room| room.place = "/var/lib".into(), [Good, Good, Good]),
             (|room| room.is_writable = false, [Missing, Good, Good]),
             (|room| room.owner = 1000, [Missing, Good, Good]),
             (|room| room.mode = 0o755, [Warning, Good, Good]),
+            (|room| room.mode = 0o775, [Missing, Good, Good]),
             (|room| room.magic = 0x794c_7630, [Good, Missing, Good]),
             (|room| room.magic = 0x6969, [Good, Missing, Good]),
             (|room| room.magic = 0x0102_1994, [Good, Warning, Good]),

@@ -4,13 +4,15 @@ use super::{OciOptions, failure, launch, rootless};
 use crate::RuntimeError;
 use crate::doctor::remedies;
 use launch::Launcher;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
 use selur_protocol::Status;
 use selur_shim::{Files, Root, SCHEMA_VERSION};
 use std::env;
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +20,10 @@ use std::sync::Arc;
 const CAP_SYS_ADMIN: u32 = 21;
 /// Source: linux/magic.h.
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
+/// The bits of a mode by which the group and everybody write.
+pub(crate) const OTHERS_MAY_WRITE: u32 = 0o022;
+/// The files that a root itself has are far shorter, in bytes.
+const MAX_OWN_BYTES: u64 = 1 << 20;
 
 /// What was found.
 pub(super) struct Found {
@@ -87,7 +93,7 @@ fn kernel(is_rootless: bool) -> Result<(), RuntimeError> {
             remedies::OVERLAY
         )));
     }
-    if let Err(rustix::io::Errno::NOSYS) = pidfd_open(rustix::process::getpid(), PidfdFlags::empty()) {
+    if let Err(Errno::NOSYS) = pidfd_open(rustix::process::getpid(), PidfdFlags::empty()) {
         return Err(missing(
             "the kernel has no process descriptors (pidfd_open): Linux 5.3 or later has them",
         ));
@@ -171,44 +177,73 @@ pub(crate) fn state_root(options: &OciOptions) -> Result<PathBuf, RuntimeError> 
     Ok(root)
 }
 
-/// What lies below the root is run as root, or as the user: nobody else may put anything there.
-fn check_owner(path: &Path) -> io::Result<Result<(), RuntimeError>> {
-    let found = fs::metadata(path)?;
+/// Refuses a root in which anybody else may have put anything: what lies there is obeyed with all of this process's
+/// rights, down to the hooks that runc runs.
+fn check_owner(path: &Path) -> Result<(), RuntimeError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let found = rustix::fs::open(path, flags, Mode::empty()).and_then(rustix::fs::fstat);
+    let found = found.map_err(|error| unusable(path, error.into()))?;
     let own = rustix::process::geteuid().as_raw();
     let denied = |why: String| {
         let message = format!("cannot use {} as the state root: {why}", path.display());
-        Ok(Err(RuntimeError::new(Status::PermissionDenied, message)))
+        Err(RuntimeError::new(Status::PermissionDenied, message))
     };
-    if found.uid() != own {
+    if found.st_uid != own {
         return denied(format!(
-            "it belongs to the user {}, this process to {own}: name another by SELUR_ROOT, or give it away with `chown`",
-            found.uid()
+            "it belongs to the user {}, and this is the user {own}, with whose rights everything there would be run: {}",
+            found.st_uid,
+            remedies::STATE_ROOT
         ));
     }
-    if found.mode() & 0o022 != 0 {
+    if found.st_mode & OTHERS_MAY_WRITE != 0 {
         return denied(format!(
-            "other users may write there: `chmod go-w {}`",
+            "others than its owner may write there, and have run what they like: {}, or `chmod go-w {}` if you know \
+             everything in it",
+            remedies::STATE_ROOT,
             path.display()
         ));
     }
-    Ok(Ok(()))
+    Ok(())
+}
+
+/// The content of a file that selur wrote, if there is one. What is no plain file is refused: a FIFO would be waited for.
+pub(super) fn read_own(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let foreign = || io::Error::new(io::ErrorKind::InvalidData, "it is no plain file");
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::NXIO) => return Err(foreign()),
+        Err(error) => return Err(error.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(foreign());
+    }
+    let mut content = Vec::new();
+    file.take(MAX_OWN_BYTES).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+fn unusable(path: &Path, error: io::Error) -> RuntimeError {
+    let message = format!(
+        "cannot use {} as the state root: {}",
+        path.display(),
+        remedies::STATE_ROOT
+    );
+    failure::io(message, error)
 }
 
 fn open_root(path: PathBuf, launcher: &Launcher) -> Result<Root, RuntimeError> {
-    let failed = |error: io::Error| {
-        let message = format!(
-            "cannot use {} as the state root: {}",
-            path.display(),
-            remedies::STATE_ROOT
-        );
-        failure::io(message, error)
-    };
+    let failed = |error: io::Error| unusable(&path, error);
     let root = Root::new(&path);
     let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     private(&path).map_err(failed)?;
-    check_owner(&path).map_err(failed)??;
+    check_owner(&path)?;
     let schema = path.join("schema");
-    let is_new = fs::metadata(&schema).map_or(true, |found| found.len() == 0);
+    let known = read_own(&schema).map_err(failed)?.unwrap_or_default();
+    let known = String::from_utf8_lossy(&known);
+    // A crash before the first containers, or the first bridge at work just now, leaves it empty.
+    let is_new = known.is_empty();
     rootless::check_recorded(&root, is_new, launcher.mapping.as_ref())?;
     if let Some(mapping) = &launcher.mapping
         && !root.mapping().exists()
@@ -218,22 +253,15 @@ fn open_root(path: PathBuf, launcher: &Launcher) -> Result<Root, RuntimeError> {
         // Before the schema, by which a root of root's is known.
         rootless::record(&root, mapping).map_err(failed)?;
     }
-    match fs::read_to_string(&schema) {
-        Ok(text) if text.trim().parse() == Ok(SCHEMA_VERSION) => {}
-        // A crash before the first containers, or the first bridge at work just now.
-        Ok(text) if text.is_empty() => fs::write(&schema, format!("{SCHEMA_VERSION}\n")).map_err(failed)?,
-        Ok(text) => {
-            return Err(missing(format!(
-                "{} is of schema {:?}, this selur knows schema {SCHEMA_VERSION}: use the selur that made it, or name \
-                 another root by SELUR_ROOT",
-                path.display(),
-                text.trim()
-            )));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::write(&schema, format!("{SCHEMA_VERSION}\n")).map_err(failed)?;
-        }
-        Err(error) => return Err(failed(error)),
+    if is_new {
+        fs::write(&schema, format!("{SCHEMA_VERSION}\n")).map_err(failed)?;
+    } else if known.trim().parse() != Ok(SCHEMA_VERSION) {
+        return Err(missing(format!(
+            "{} is of schema {:?}, this selur knows schema {SCHEMA_VERSION}: use the selur that made it, or name \
+             another root by SELUR_ROOT",
+            path.display(),
+            known.trim()
+        )));
     }
     for directory in root.directories() {
         private(&directory).map_err(failed)?;

@@ -5,7 +5,7 @@
 
 use super::cgroup::Cgroup;
 use super::failure;
-use super::prerequisites::find_program;
+use super::prerequisites::{find_program, read_own};
 use crate::{ContainerProcess, Resources, RuntimeError};
 use rustix::fs::{Access, access};
 use selur_protocol::{ContainerId, Status};
@@ -139,22 +139,16 @@ pub(super) fn check_recorded(
 ) -> Result<(), RuntimeError> {
     let path = root.path().display();
     let refuse = |message: String| Err(RuntimeError::new(Status::Unsupported, message));
-    let recorded = match fs::read(root.mapping()) {
-        Ok(text) => Some(serde_json::from_slice::<Mapping>(&text).map_err(|error| {
-            let message = format!(
-                "{} is damaged: name another root by SELUR_ROOT",
-                root.mapping().display()
-            );
-            RuntimeError::with_source(Status::InternalError, message, error)
-        })?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => {
-            return Err(failure::io(
-                format_args!("cannot read {}", root.mapping().display()),
-                error,
-            ));
-        }
+    let unreadable = |why: &str| {
+        let file = root.mapping();
+        format!("{} {why}: name another root by SELUR_ROOT", file.display())
     };
+    let text = read_own(&root.mapping()).map_err(|error| failure::io(unreadable("cannot be read"), error))?;
+    let recorded = text
+        .map(|text| serde_json::from_slice::<Mapping>(&text))
+        .transpose();
+    let recorded = recorded
+        .map_err(|error| RuntimeError::with_source(Status::InternalError, unreadable("is damaged"), error))?;
     match (recorded, mapping) {
         (None, None) => Ok(()),
         (None, Some(_)) if is_new => Ok(()),

@@ -1,9 +1,17 @@
 //! What cannot be run, and what it says.
 
 use crate::support::*;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use selur_protocol::{State, Status};
-use selur_runtime::{ContainerSpec, Oci, OciOptions, Operation, PullPolicy, Runtime, ShimLocation};
+use selur_runtime::{
+    ContainerSpec, Oci, OciOptions, Operation, PullPolicy, Runtime, RuntimeError, ShimLocation,
+};
 use selur_testkit::ImageBuilder;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_cannot_be_run_ends_with_dockers_codes() {
@@ -53,6 +61,72 @@ fn a_state_root_of_containers_without_root_is_refused_to_root() {
     assert!(error.to_string().contains("of the user 1000"), "{error}");
     // And nothing was made there.
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+/// Opens a root that is to be refused, and does not wait for ever.
+fn refusal(root: &Path) -> RuntimeError {
+    let (told, outcome) = std::sync::mpsc::channel();
+    let root = root.to_owned();
+    std::thread::spawn(move || told.send(open(&root).err()));
+    let error = outcome.recv_timeout(DEADLINE).expect("it is opened or refused");
+    error.expect("it is refused")
+}
+
+fn names(directory: &Path) -> BTreeSet<OsString> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[test]
+fn a_state_root_in_which_others_may_have_put_anything_is_refused_before_it_is_read() {
+    // What the sweep would have runc delete: whoever writes the record names programs in it.
+    let id = new_id().to_string();
+    let cases: [(&str, u32, u32); 4] = [
+        ("belongs to the user 64201", 64_201, 0o700),
+        ("belongs to the user 64201", 64_201, 0o755),
+        ("chmod go-w", 0, 0o770),
+        ("chmod go-w", 0, 0o1777),
+    ];
+    for (words, owner, mode) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir_all(root.join("containers").join(&id)).unwrap();
+        fs::create_dir_all(root.join("runc").join(&id)).unwrap();
+        fs::write(root.join("runc").join(&id).join("state.json"), "{}").unwrap();
+        fs::write(root.join("schema"), "1\n").unwrap();
+        chown(root, Some(owner), None).unwrap();
+        fs::set_permissions(root, Permissions::from_mode(mode)).unwrap();
+        let before = names(root);
+        let error = refusal(root);
+        assert_eq!(error.status(), Status::PermissionDenied, "{error}");
+        let said = error.to_string();
+        assert!(said.contains(words) && said.contains("SELUR_ROOT"), "{said}");
+        assert_eq!(names(root), before);
+        assert!(root.join("runc").join(&id).join("state.json").exists());
+        assert!(root.join("containers").join(&id).exists());
+    }
+}
+
+#[test]
+fn what_is_no_plain_file_in_a_state_root_is_refused_and_not_waited_for() {
+    for name in ["mapping", "schema"] {
+        for is_link in [true, false] {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join(name);
+            if is_link {
+                std::os::unix::fs::symlink("/dev/null", &file).unwrap();
+            } else {
+                mknodat(CWD, &file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+            }
+            let error = refusal(directory.path());
+            let said = error.chain();
+            assert!(
+                said.contains("no plain file") && said.contains("SELUR_ROOT"),
+                "{said}"
+            );
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
