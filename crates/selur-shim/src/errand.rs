@@ -1,12 +1,13 @@
 //! Does what the bridge asked, and answers once.
 
-use crate::runc::Runc;
+use crate::runc::{self, Runc};
 use crate::supervisor::{Ends, Supervisor};
 use crate::{
     Errand, Failure, FailureKind, Home, Launch, Life, Lock, Mapping, OLDEST_VERSION, PROTOCOL_VERSION,
     Process, Reply, Root, Told, current_boot, detach, exec, fill, passing, trees, userns,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::ContainerId;
 use std::fs::{self, File};
@@ -124,9 +125,9 @@ fn perform(peer: UnixStream, mut launch: Launch, descriptors: Vec<OwnedFd>) -> E
 /// Enters the user namespace that a running container lives in; a new one for everything else.
 fn enter_namespace(launch: &Launch, mapping: &Mapping) -> Result<(), Failure> {
     let process = match launch.errand {
-        Errand::Exec(_) | Errand::Adopt | Errand::Reap => ContainerId::parse(&launch.id)
-            .and_then(|id| Life::read(&Root::new(&launch.root), id).ok().flatten())
-            .and_then(|life| life.process),
+        Errand::Exec(_) | Errand::Adopt | Errand::Reap => {
+            ContainerId::parse(&launch.id).and_then(|id| first_process(&Root::new(&launch.root), id))
+        }
         Errand::Start { .. } | Errand::Files(_) => None,
     };
     match process.as_ref().map(userns::join).transpose()? {
@@ -257,18 +258,34 @@ fn answer_with(mut peer: UnixStream, result: Result<(), Failure>, told: Option<T
     let _ = peer.shutdown(Shutdown::Both);
 }
 
+/// The container's first process as its life has it; else as runc has it, for its shim may have died before it recorded
+/// what it had started.
+fn first_process(root: &Root, id: ContainerId) -> Option<Process> {
+    match Life::read(root, id).ok().flatten() {
+        // A process of another boot is another process by now.
+        Some(life) if life.boot != current_boot().unwrap_or_default() => None,
+        Some(life) if life.process.is_some() => life.process,
+        _ => runc::recorded_process(root, id),
+    }
+}
+
 /// Ends the container's process, if it runs, and has runc forget it.
 fn reap(site: &Site, runc: PathBuf) -> Result<(), Failure> {
     let runc = Runc::new(runc, site.root.clone(), site.id);
-    let life = Life::read(&site.root, site.id).ok().flatten();
-    // A process of another boot is another process by now.
-    let boot = current_boot().unwrap_or_default();
-    if let Some(process) = life
-        .filter(|life| life.boot == boot)
-        .and_then(|life| life.process)
+    if let Some(process) = first_process(&site.root, site.id)
         && let Some(pidfd) = process.open()
     {
-        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        let stays = |why: String| {
+            let message = format!("the container's process {} does not end: {why}", process.pid);
+            Failure::new(FailureKind::Internal, message)
+        };
+        match pidfd_send_signal(&pidfd, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => {
+                let remedy = format!("ask root to run `kill -9 {}`", process.pid);
+                return Err(stays(format!("it cannot be killed ({error}): {remedy}")));
+            }
+        }
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
         let limit = Timespec {
             tv_sec: DEATH_LIMIT_S,
@@ -276,7 +293,12 @@ fn reap(site: &Site, runc: PathBuf) -> Result<(), Failure> {
         };
         // A frozen process of cgroup v1 dies when it is thawed.
         let _ = runc.resume();
-        let _ = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&limit)));
+        if rustix::io::retry_on_intr(|| poll(&mut fds, Some(&limit))) == Ok(0) {
+            return Err(stays(
+                "it was killed, and waits in the kernel for a device or a file system that does not answer"
+                    .into(),
+            ));
+        }
     }
     runc.delete()
 }

@@ -53,6 +53,15 @@ struct Record {
     msg: String,
 }
 
+/// What runc has written down of a container.
+///
+/// Source: runc 1.1, `libcontainer/container.go`, `BaseState`.
+#[derive(Deserialize)]
+struct Kept {
+    init_process_pid: u32,
+    init_process_start: u64,
+}
+
 /// What runc says of a container.
 #[derive(Deserialize)]
 struct State {
@@ -224,6 +233,16 @@ impl Runc {
             .rfind(|record| record.level == "error" || record.level == "fatal")
             .map(|record| record.msg)
     }
+}
+
+/// A container's first process as runc has written it down.
+pub(crate) fn recorded_process(root: &Root, id: ContainerId) -> Option<Process> {
+    let text = fs::read(root.runc_state(id).join("state.json")).ok()?;
+    let kept: Kept = serde_json::from_slice(&text).ok()?;
+    Some(Process {
+        pid: kept.init_process_pid,
+        started_ticks: kept.init_process_start,
+    })
 }
 
 /// The process that runc has started. It is a child of this one, so that its id stays its own until it is reaped here.

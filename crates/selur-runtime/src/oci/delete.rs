@@ -67,19 +67,25 @@ impl Site {
         force: bool,
         hold: &Hold,
     ) -> Result<(Option<Life>, Option<Lock>), RuntimeError> {
+        let mut has_shim = false;
         for _ in 0..ATTEMPTS {
             self.end_once(id, force)?;
             let last = self.settle(id, hold).ok();
-            if let Some(bar) = self.try_bar_shims(id)?
-                && !self.runs(id)
-            {
-                return Ok((last, bar));
+            match self.try_bar_shims(id)? {
+                Some(bar) if !self.runs(id) => return Ok((last, bar)),
+                // A shim whose bridge had died came round to starting it, and perhaps left already.
+                bar => has_shim = bar.is_none(),
             }
-            // A shim whose bridge had died came round to starting it.
         }
-        Err(failure::internal(
-            "the container is started again and again while it is deleted",
-        ))
+        Err(failure::internal(match has_shim {
+            true => "the container is started again and again while it is deleted".to_owned(),
+            false => format!(
+                "runc was told to delete the container and keeps it, perhaps because a process of it does not end: see {} \
+                 and {}",
+                self.root.home(id).runc_log().display(),
+                self.root.runc_state(id).display()
+            ),
+        }))
     }
 
     /// Whether a process may be left of a container that no shim holds.

@@ -102,6 +102,10 @@ fn launch(site: &Arc<Site>, id: ContainerId) -> Result<(), RuntimeError> {
         },
         volumes: mounts::volumes(&config.spec),
     };
+    // What a shim started and did not live to record is in another user namespace than the start is about to make.
+    if site.mapping().is_some() && site.root.runc_state(id).exists() {
+        site.launcher.launch(&site.root, id, Errand::Reap)?;
+    }
     site.launcher.launch(&site.root, id, errand)
 }
 

@@ -130,6 +130,33 @@ fn what_is_no_plain_file_in_a_state_root_is_refused_and_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_runc_keeps_is_told_from_one_that_is_started_again() {
+    let world = World::new().await;
+    let id = world.create(command(&["/bin/true"])).await;
+    let root = world.directory.path().join("root");
+    // The real one cannot delete it, either, so that it stays.
+    let kept = root.join("runc").join(id.to_string());
+    fs::create_dir(&kept).unwrap();
+    fs::write(kept.join("state.json"), "{").unwrap();
+    let idle = OciOptions {
+        state_root: Some(root),
+        shim: ShimLocation::Path(shim().into()),
+        runc: Some("/bin/true".into()),
+    };
+    let idle = Oci::open(idle).unwrap();
+    let error = perform(&idle, id, Operation::Delete { force: true })
+        .await
+        .unwrap_err();
+    assert_eq!(error.status(), Status::InternalError);
+    let said = error.to_string();
+    assert!(said.contains("keeps it") && said.contains("runc.log"), "{said}");
+    drop(idle);
+    fs::remove_dir_all(&kept).unwrap();
+    world.delete(id).await;
+    world.assert_gone(id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_creation_that_fails_leaves_nothing_and_frees_its_name() {
     let world = World::with(&ImageBuilder::busybox().cmd(Vec::<String>::new())).await;
     let bad = |spec: ContainerSpec| creation(Some("web"), spec);
