@@ -11,7 +11,8 @@ use selur_tree::Power;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -120,7 +121,7 @@ pub(crate) fn enter(mapping: &Mapping) -> Result<(), Failure> {
     }
 }
 
-/// Joins the namespace of a process, if that still runs.
+/// Joins the namespace that a container was given, by its first process, if that still runs.
 pub(crate) fn join(process: &Process) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::while_doing("cannot join the container's user namespace", error);
     let Some(_pidfd) = process.open() else {
@@ -130,11 +131,39 @@ pub(crate) fn join(process: &Process) -> Result<bool, Failure> {
     if !process.is_alive() {
         return Ok(false);
     }
-    let namespace = opened.map_err(failed)?;
+    let namespace = opened.and_then(below_own).map_err(failed)?;
     // Another id's process in this user's namespace: the user owns that, and has every right in it.
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User))
         .map_err(|error| failed(error.into()))?;
     become_root().map(|()| true)
+}
+
+/// The namespace directly below this process's own that a namespace is, or lies in: a process may have made others
+/// within the one that it was given, and be in those.
+fn below_own(namespace: File) -> io::Result<File> {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let own = identity(fs::metadata("/proc/self/ns/user")?);
+    let mut namespace = namespace;
+    loop {
+        // The kernel gives none that lies above this process's own.
+        let parent = parent_of(&namespace)?;
+        if identity(parent.metadata()?) == own {
+            return Ok(namespace);
+        }
+        namespace = parent;
+    }
+}
+
+/// Source: ioctl_ns(2).
+fn parent_of(namespace: &File) -> io::Result<File> {
+    // SAFETY: the descriptor is open for the whole call, and this request takes no argument.
+    let parent = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_PARENT) };
+    if parent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else has it.
+    let parent = unsafe { OwnedFd::from_raw_fd(parent) };
+    Ok(File::from(parent))
 }
 
 /// The user is root already wherever the own id is 0. What is left is to drop the groups that nobody has within, where
