@@ -130,12 +130,20 @@ fn bind(source: &Path, target: &str, read_only: bool, mapping: Option<&Mapping>)
             (StatVfsMountFlags::NODEV, "nodev"),
             (StatVfsMountFlags::NOEXEC, "noexec"),
             (StatVfsMountFlags::NOATIME, "noatime"),
+            (StatVfsMountFlags::NODIRATIME, "nodiratime"),
             (StatVfsMountFlags::RELATIME, "relatime"),
         ];
         let locked = locked
             .into_iter()
             .filter(|(flag, _)| found.f_flag.contains(*flag));
         options.extend(locked.map(|(_, option)| option));
+        // Otherwise the kernel takes nodiratime alone for a wish for relatime, too.
+        if !found
+            .f_flag
+            .intersects(StatVfsMountFlags::NOATIME | StatVfsMountFlags::RELATIME)
+        {
+            options.push("strictatime");
+        }
         if found.f_flag.contains(StatVfsMountFlags::RDONLY) {
             options.retain(|option| *option != "rw");
             options.push("ro");
