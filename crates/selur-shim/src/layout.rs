@@ -119,6 +119,16 @@ impl Root {
         self.0.join("mapping")
     }
 
+    /// Where that is written before it takes its place. A writer that dies in between leaves it.
+    pub fn mapping_draft(&self) -> PathBuf {
+        self.0.join(".mapping")
+    }
+
+    /// Where an overlay is tried. Who dies meanwhile leaves it.
+    pub fn probe(&self) -> PathBuf {
+        self.0.join(".probe")
+    }
+
     /// The log of events.
     pub fn events(&self) -> PathBuf {
         self.0.join("events")

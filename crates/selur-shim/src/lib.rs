@@ -40,7 +40,7 @@ pub use event_log::{Event, EventKind};
 pub use launch::{Errand, ExecEnd, Failure, FailureKind, Files, FreshVolume, Further, Launch, Reply, Told};
 pub use layout::{Home, Root};
 pub use life::{Durability, Life, current_boot};
-pub use lock::Lock;
+pub use lock::{Lock, turn};
 pub use moment::Moment;
 pub use orphans::end_orphans;
 pub use process::Process;

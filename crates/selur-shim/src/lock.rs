@@ -1,5 +1,6 @@
 //! Locks on files that end with the process that holds them, however it ends.
 
+use rustix::fs::FlockOperation;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -89,6 +90,16 @@ impl Lock {
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+/// Waits until nobody else has a turn in a directory. The turn ends when what is given is dropped, and leaves no file.
+///
+/// # Errors
+/// The file system's.
+pub fn turn(directory: &Path) -> io::Result<File> {
+    let directory = File::open(directory)?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&directory, FlockOperation::LockExclusive))?;
+    Ok(directory)
 }
 
 fn whole_file() -> libc::flock {

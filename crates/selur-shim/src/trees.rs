@@ -1,7 +1,7 @@
 //! Errands on trees of files, within the user namespace: a bridge that is not root can neither make nor remove what
 //! belongs to subordinate ids.
 
-use crate::{Failure, FailureKind, Files, Home, Mapping, Root, Told, rootfs};
+use crate::{Failure, FailureKind, Files, Home, Mapping, Root, Told, rootfs, turn};
 use selur_tree::{Archive, TreeError};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -38,7 +38,11 @@ pub(crate) fn run(
 
 /// Whether an overlay can be mounted and hides what it should.
 fn probe(root: &Path) -> Result<(), Failure> {
-    let directory = root.join(format!(".probe-{}", std::process::id()));
+    let failed = |error| Failure::while_doing("cannot take a turn in the state root", error);
+    let _turn = turn(root).map_err(failed)?;
+    let directory = Root::new(root).probe();
+    // What a killed one left.
+    selur_tree::remove(&directory).map_err(told)?;
     let home: Home = Root::new(&directory).home(selur_protocol::ContainerId::from_bytes([0; 16]));
     let tried = try_overlay(&home);
     let removed = selur_tree::remove(&directory);

@@ -246,7 +246,7 @@ fn open_root(path: PathBuf, launcher: &Launcher) -> Result<Root, RuntimeError> {
     let is_new = known.is_empty();
     rootless::check_recorded(&root, is_new, launcher.mapping.as_ref())?;
     if let Some(mapping) = &launcher.mapping
-        && !root.mapping().exists()
+        && rootless::is_unfinished(&root)
     {
         // Once: later an errand says what the machine does not allow any more.
         launcher.files(root.path(), Files::Probe).map_err(failure::tree)?;

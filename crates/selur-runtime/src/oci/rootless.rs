@@ -9,7 +9,7 @@ use super::prerequisites::{find_program, read_own};
 use crate::{ContainerProcess, Resources, RuntimeError};
 use rustix::fs::{Access, access};
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{IdRange, MapTools, Mapping, Root};
+use selur_shim::{IdRange, MapTools, Mapping, Root, turn};
 use std::env;
 use std::fs;
 use std::io;
@@ -175,9 +175,15 @@ pub(super) fn check_recorded(
     }
 }
 
-/// Writes down which ids a new state root has.
+/// Whether a root is to be tried and its ids recorded: it is new, or who did that before was killed and left something.
+pub(super) fn is_unfinished(root: &Root) -> bool {
+    !root.mapping().exists() || root.mapping_draft().exists() || root.probe().exists()
+}
+
+/// Writes down which ids a state root has.
 pub(super) fn record(root: &Root, mapping: &Mapping) -> io::Result<()> {
-    let draft = root.path().join(format!(".mapping-{}", std::process::id()));
+    let _turn = turn(root.path())?;
+    let draft = root.mapping_draft();
     let written =
         fs::write(&draft, serde_json::to_vec(mapping)?).and_then(|()| fs::rename(&draft, root.mapping()));
     if written.is_err() {
