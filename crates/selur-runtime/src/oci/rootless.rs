@@ -12,8 +12,9 @@ use selur_protocol::{ContainerId, Status};
 use selur_shim::{IdRange, MapTools, Mapping, Root, turn};
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// How a user's cgroup comes to be the user's.
 pub(crate) const DELEGATE: &str = "run selur in a cgroup of your own, with systemd by `systemd-run --user --scope -p Delegate=yes selur …`, \
@@ -26,10 +27,17 @@ pub(crate) const DELEGATE: &str = "run selur in a cgroup of your own, with syste
 pub(crate) fn mapping() -> Result<Mapping, RuntimeError> {
     let user = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
-    let name = user_name(user);
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let users = subordinate(&read("/etc/subuid"), user, name.as_deref());
-    let groups = subordinate(&read("/etc/subgid"), user, name.as_deref());
+    let (users, groups) = (read("/etc/subuid"), read("/etc/subgid"));
+    let name = name_in(&read("/etc/passwd"), user).or_else(|| {
+        // Nobody is asked where nobody has any.
+        let is_wanted = !users.trim().is_empty() && !groups.trim().is_empty();
+        is_wanted
+            .then(|| name_by(&find_program("getent")?, user))
+            .flatten()
+    });
+    let users = subordinate(&users, user, name.as_deref());
+    let groups = subordinate(&groups, user, name.as_deref());
     let own = |outside| IdRange {
         inside: 0,
         outside,
@@ -87,14 +95,32 @@ fn subordinate(text: &str, user: u32, name: Option<&str>) -> Vec<(u32, u32)> {
     text.lines().filter_map(range).collect()
 }
 
-fn user_name(user: u32) -> Option<String> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+/// A user's name among lines as those of /etc/passwd.
+///
+/// Source: passwd(5).
+fn name_in(passwd: &str, user: u32) -> Option<String> {
     let number = user.to_string();
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)? == number).then(|| name.to_owned())
     })
+}
+
+/// The name of a user whom /etc/passwd does not list, but a directory service perhaps does: newuidmap asks it as well.
+fn name_by(getent: &Path, user: u32) -> Option<String> {
+    let mut command = Command::new(getent);
+    command.arg("passwd").arg(user.to_string());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let mut said = String::new();
+    let read = child.stdout.take()?.read_to_string(&mut said);
+    // A host that ignores SIGCHLD was quicker perhaps.
+    let _ = child.wait();
+    read.ok().and_then(|_| name_in(&said, user))
 }
 
 fn find_tool(name: &str) -> Result<PathBuf, RuntimeError> {
@@ -316,6 +342,7 @@ pub(super) fn processes(
 #[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn count(ranges: &[IdRange]) -> u64 {
         ranges.iter().map(|range| u64::from(range.count)).sum()
@@ -337,6 +364,25 @@ mod tests {
         let inside: Vec<u32> = mapped.iter().map(|range| range.inside).collect();
         assert_eq!(inside, [0, 1, 65_537]);
         assert_eq!(count(&mapped), 65_547);
+    }
+
+    #[test]
+    fn a_user_of_a_directory_service_has_a_name() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nweb:x:1000:33::/:/bin/sh\nodd\n";
+        assert_eq!(name_in(passwd, 1000).as_deref(), Some("web"));
+        assert_eq!(name_in(passwd, 33), None);
+        let directory = tempfile::tempdir().unwrap();
+        let getent = directory.path().join("getent");
+        let script = "#!/bin/sh\n[ \"$*\" = 'passwd 70123' ] && echo 'far@example.org:*:70123:70123::/home/far:/bin/sh'\n";
+        fs::write(&getent, script).unwrap();
+        fs::set_permissions(&getent, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(name_by(&getent, 70_123).as_deref(), Some("far@example.org"));
+        assert_eq!(name_by(&getent, 70_124), None);
+        assert_eq!(name_by(&directory.path().join("none"), 70_123), None);
+        assert_eq!(
+            subordinate("far@example.org:5000:10\n", 70_123, Some("far@example.org")),
+            [(5000, 10)]
+        );
     }
 
     #[test]
