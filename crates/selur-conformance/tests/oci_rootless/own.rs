@@ -4,12 +4,18 @@ use super::*;
 use futures_util::StreamExt;
 use selur_conformance::suite::Subject;
 use selur_protocol::{State, Status};
-use selur_runtime::{Mount, Operation, Resources};
-use selur_testkit::{ImageBuilder, Layer, Tarball};
+use selur_runtime::{
+    Effect, Mount, Oci, OciOptions, Operation, Resources, RuntimeError, SessionItem, ShimLocation,
+};
+use selur_testkit::{ImageBuilder, Layer, Tarball, wait_until};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
+
+/// For what takes milliseconds.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A test of a user's own: its body, and where it runs.
 macro_rules! own {
@@ -32,6 +38,16 @@ mod single_id {
         WITHOUT_CGROUPS
     );
     own!(limits_that_nobody_keeps_are_refused, SINGLE_ID, WITHOUT_CGROUPS);
+    own!(
+        roots_of_others_or_with_foreign_files_are_refused,
+        SINGLE_ID,
+        WITHOUT_CGROUPS
+    );
+    own!(
+        what_a_killed_first_open_left_is_removed,
+        SINGLE_ID,
+        WITHOUT_CGROUPS
+    );
 }
 
 mod many_ids {
@@ -48,6 +64,30 @@ mod many_ids {
 mod recovery {
     use super::*;
     own!(a_container_outlives_its_shim, MANY_IDS, WITHOUT_CGROUPS);
+    own!(
+        a_container_in_a_namespace_of_its_own_making_is_joined,
+        MANY_IDS,
+        WITHOUT_CGROUPS
+    );
+    own!(
+        a_process_that_no_shim_recorded_is_ended,
+        MANY_IDS,
+        WITHOUT_CGROUPS
+    );
+}
+
+mod mounts {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn mounts_of_every_kind_can_be_bound_read_only() {
+        let _mounts = unprivileged::odd_mounts();
+        let test = "own::mounts::mounts_of_every_kind_can_be_bound_read_only";
+        if !unprivileged::passed_elsewhere(&format!("oci_rootless::{test}"), SINGLE_ID) {
+            let real = Real::open(unprivileged::shim(), WITHOUT_CGROUPS);
+            bodies::mounts_of_every_kind_can_be_bound_read_only(real).await;
+        }
+    }
 }
 
 mod delegated {
@@ -91,27 +131,170 @@ mod bodies {
         assert_eq!(run(&real, real.exits(0), spoil).await, (Some(0), "0\n".into()));
     }
 
-    pub(super) async fn a_container_outlives_its_shim(real: Real) {
-        let mut program = real.runs();
-        program.spec.user = Some("33".into());
-        let subject = Subject::started(&real, program).await;
+    /// Kills the container's shim.
+    fn kill_shim(real: &Real, subject: &Subject) {
         let root = real.root.path().join("root");
         let shim = fs::read(root.join("alive").join(subject.id.to_string())).unwrap();
         let shim: selur_shim::Process = serde_json::from_slice(&shim).unwrap();
         let pidfd = shim.open().unwrap();
         rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL).unwrap();
-        // Another one joins the namespace of the process, which belongs to a subordinate id.
-        let spec = selur_runtime::ExecSpec::new(["true"]);
+    }
+
+    /// What a further process in the container wrote, which ended with 0.
+    async fn said(real: &Real, subject: &Subject, words: &[&str]) -> String {
+        let spec = selur_runtime::ExecSpec::new(words.iter().copied());
         let session = real.runtime.exec(subject.id, spec, Default::default()).await;
         let items: Vec<_> = session.expect("exec").output.collect().await;
-        let ended = items.last().expect("an end").as_ref().expect("an end");
-        assert!(
-            matches!(ended, selur_runtime::SessionItem::Ended { exit_code: Some(0) }),
-            "{ended:?}"
-        );
+        let mut said = Vec::new();
+        let mut code = None;
+        for item in items {
+            match item.expect("an item") {
+                SessionItem::Output { bytes, .. } => said.extend(bytes),
+                SessionItem::Ended { exit_code } => code = exit_code,
+            }
+        }
+        assert_eq!(code, Some(0));
+        String::from_utf8(said).unwrap()
+    }
+
+    pub(super) async fn a_container_outlives_its_shim(real: Real) {
+        let mut program = real.runs();
+        program.spec.user = Some("33".into());
+        let subject = Subject::started(&real, program).await;
+        kill_shim(&real, &subject);
+        // Another one joins the namespace of the process, which belongs to a subordinate id.
+        said(&real, &subject, &["true"]).await;
         let stop = Operation::Stop { timeout: None };
         assert_eq!(subject.report(stop).await.state, State::Stopped);
         subject.remove().await;
+    }
+
+    pub(super) async fn a_container_in_a_namespace_of_its_own_making_is_joined(real: Real) {
+        let mut program = real.sh("echo ready; exec unshare -U sleep 1000");
+        program.spec.capabilities.add = vec!["SYS_ADMIN".into()];
+        let subject = Subject::started(&real, program).await;
+        let pid = subject.inspect().await.pid.expect("a process");
+        let name = format!("/proc/{pid}/comm");
+        wait_until("it is in its own namespace", LIMIT, || {
+            fs::read_to_string(&name).is_ok_and(|name| name.trim() == "sleep")
+        });
+        kill_shim(&real, &subject);
+        assert_eq!(said(&real, &subject, &["id", "-u"]).await, "0\n");
+        let kill = Operation::Kill {
+            signal: selur_protocol::Signal::parse("KILL").unwrap(),
+        };
+        subject.perform(kill).await.expect("kill");
+        subject.until(State::Stopped).await;
+        subject.remove().await;
+    }
+
+    /// A runc whose caller is killed when it has run a container for the first time.
+    fn fatal_runc(directory: &Path) -> PathBuf {
+        let runc = directory.join("fatal-runc");
+        let script = "#!/bin/sh\nruncs=$(dirname \"$0\")/fatal\nrunc \"$@\" || exit\n\
+                      case \" $* \" in *' run '*) mkdir \"$runcs\" 2>/dev/null && kill -9 $PPID; esac\nexit 0\n";
+        fs::write(&runc, script).unwrap();
+        fs::set_permissions(&runc, fs::Permissions::from_mode(0o755)).unwrap();
+        runc
+    }
+
+    fn open(root: &Path, runc: Option<PathBuf>) -> Result<Oci, RuntimeError> {
+        Oci::open(OciOptions {
+            state_root: Some(root.to_owned()),
+            shim: ShimLocation::Path(unprivileged::shim()),
+            runc,
+        })
+    }
+
+    pub(super) async fn a_process_that_no_shim_recorded_is_ended(real: Real) {
+        let mut program = real.sh("sleep 1000");
+        program.spec.user = Some("33".into());
+        let subject = Subject::created(&real, program).await;
+        let root = real.root.path().join("root");
+        let start = || Effect {
+            container: subject.id,
+            operation: Operation::Start,
+        };
+        for is_reopened in [true, false] {
+            let runc = fatal_runc(real.root.path());
+            {
+                let fatal = open(&root, Some(runc)).unwrap();
+                let started = fatal.perform(start(), Default::default()).await;
+                started.expect_err("its shim is killed");
+            }
+            fs::remove_dir(real.root.path().join("fatal")).expect("runc has run it");
+            // Whoever opens the root sees to it; so does a start.
+            if is_reopened {
+                drop(open(&root, None).unwrap());
+                let kept = root.join("runc").join(subject.id.to_string());
+                wait_until("runc has forgotten it", LIMIT, || !kept.exists());
+            }
+            subject.perform(Operation::Start).await.expect("start");
+            let kill = Operation::Kill {
+                signal: selur_protocol::Signal::parse("KILL").unwrap(),
+            };
+            subject.perform(kill).await.expect("kill");
+            subject.until(State::Stopped).await;
+        }
+        subject.remove().await;
+    }
+
+    pub(super) async fn mounts_of_every_kind_can_be_bound_read_only(real: Real) {
+        for (index, source) in unprivileged::odd_mount_points().into_iter().enumerate() {
+            let mut program = real.exits(0);
+            program.spec.mounts = vec![Mount::Bind {
+                source: source.to_str().unwrap().into(),
+                target: "/mnt".into(),
+                read_only: true,
+            }];
+            let (code, said) = run(
+                &real,
+                program,
+                "cat /mnt/file; touch /mnt/new 2>/dev/null || echo refused",
+            )
+            .await;
+            assert_eq!(
+                (code, said),
+                (Some(0), format!("{index}\nrefused\n")),
+                "{source:?}"
+            );
+        }
+    }
+
+    pub(super) async fn roots_of_others_or_with_foreign_files_are_refused(real: Real) {
+        let shared = real.root.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o770)).unwrap();
+        let cases = [
+            (Path::new("/usr"), "belongs to the user 0"),
+            (&shared, "chmod go-w"),
+        ];
+        for (root, words) in cases {
+            let error = open(root, None).expect_err("it is refused");
+            assert_eq!(error.status(), Status::PermissionDenied);
+            let said = error.chain();
+            assert!(said.contains(words) && said.contains("SELUR_ROOT"), "{said}");
+        }
+        assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
+    }
+
+    pub(super) async fn what_a_killed_first_open_left_is_removed(real: Real) {
+        let root = real.root.path().join("other");
+        // Before the ids are recorded, and when another process has recorded them meanwhile.
+        for _ in 0..2 {
+            fs::create_dir_all(root.join(".probe/containers/x/upper")).unwrap();
+            fs::write(root.join(".mapping"), "{").unwrap();
+            fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+            drop(open(&root, None).unwrap());
+            let names = fs::read_dir(&root)
+                .unwrap()
+                .flatten()
+                .map(|entry| entry.file_name());
+            let hidden: Vec<_> = names
+                .filter(|name| name.as_encoded_bytes().starts_with(b"."))
+                .collect();
+            assert!(hidden.is_empty(), "{hidden:?}");
+        }
     }
 
     pub(super) async fn limits_that_nobody_keeps_are_refused(real: Real) {
@@ -218,14 +401,25 @@ mod bodies {
     }
 
     pub(super) async fn another_container_is_another_namespace_and_the_same_ids(real: Real) {
-        let namespaces = "readlink /proc/self/ns/user; cat /proc/self/uid_map | tr -s ' '";
-        let (_, first) = run(&real, real.exits(0), namespaces).await;
-        let (_, second) = run(&real, real.exits(0), namespaces).await;
-        let (first, second) = (first.split_once('\n').unwrap(), second.split_once('\n').unwrap());
-        assert_eq!(first.1, second.1);
-        assert!(first.1.contains("1 2000000000 65536"), "{first:?}");
+        // At the same time: what has ended gives its number back.
+        let first = Subject::started(&real, real.runs()).await;
+        let second = Subject::started(&real, real.runs()).await;
         let own = fs::read_link("/proc/self/ns/user").unwrap();
-        assert_ne!(Path::new(first.0), own);
+        let mut namespaces = vec![own.to_str().unwrap().to_owned()];
+        let mut maps = Vec::new();
+        for subject in [&first, &second] {
+            let namespace = said(&real, subject, &["readlink", "/proc/self/ns/user"]).await;
+            namespaces.push(namespace.trim().to_owned());
+            maps.push(said(&real, subject, &["cat", "/proc/self/uid_map"]).await);
+        }
+        assert_ne!(namespaces[0], namespaces[1]);
+        assert_ne!(namespaces[0], namespaces[2]);
+        assert_ne!(namespaces[1], namespaces[2]);
+        assert_eq!(maps[0], maps[1]);
+        let words: Vec<_> = maps[0].split_whitespace().collect();
+        assert_eq!(words[3..], ["1", "2000000000", "65536"]);
+        first.remove().await;
+        second.remove().await;
     }
 
     async fn load(

@@ -111,6 +111,62 @@ pub(crate) fn passed_elsewhere(test: &str, place: Place) -> bool {
     true
 }
 
+/// What the directory of odd mounts is called, beside the test's copy.
+const ODD_MOUNTS: &str = "mounts";
+/// How else times of reading can be kept than by default.
+const ODD_OPTIONS: [&str; 4] = ["nodiratime", "noatime", "strictatime", "strictatime,nodiratime"];
+
+/// Mounts that only root makes, each with a file that has its number; none in the user's own process.
+pub(crate) fn odd_mounts() -> Option<OddMounts> {
+    if std::env::var_os(SHIM).is_some() {
+        return None;
+    }
+    let mut mounts = OddMounts {
+        made: Vec::new(),
+        stage: Stage::enter(),
+    };
+    for (index, options) in ODD_OPTIONS.iter().enumerate() {
+        let path = mounts
+            .stage
+            .directory
+            .path()
+            .join(ODD_MOUNTS)
+            .join(index.to_string());
+        fs::create_dir_all(&path).unwrap();
+        let options = format!("{options},mode=755");
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &options, "none"]).arg(&path);
+        assert!(command.status().unwrap().success());
+        mounts.made.push(path.clone());
+        fs::write(path.join("file"), format!("{index}\n")).unwrap();
+        fs::set_permissions(path.join("file"), Permissions::from_mode(0o644)).unwrap();
+    }
+    Some(mounts)
+}
+
+/// Where they are, for the user's own process.
+pub(crate) fn odd_mount_points() -> Vec<PathBuf> {
+    let directory = shim().with_file_name(ODD_MOUNTS);
+    (0..ODD_OPTIONS.len())
+        .map(|index| directory.join(index.to_string()))
+        .collect()
+}
+
+/// Unmounts them when it is dropped.
+pub(crate) struct OddMounts {
+    made: Vec<PathBuf>,
+    // Dropped last: they are in its directory.
+    stage: Arc<Stage>,
+}
+
+impl Drop for OddMounts {
+    fn drop(&mut self) {
+        for path in &self.made {
+            let _ = Command::new("umount").arg("--lazy").arg(path).status();
+        }
+    }
+}
+
 /// Whether a process has mounts of this test, or names it.
 fn is_anywhere(name: &str) -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
