@@ -4,7 +4,7 @@ use crate::runc::{self, Runc};
 use crate::supervisor::{Ends, Supervisor};
 use crate::{
     Errand, Failure, FailureKind, Home, Launch, Life, Lock, Mapping, OLDEST_VERSION, PROTOCOL_VERSION,
-    Process, Reply, Root, Told, current_boot, detach, exec, fill, passing, trees, userns,
+    Process, Reply, Root, Told, current_boot, detach, exec, fill, orphans, passing, trees, userns,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -101,6 +101,10 @@ fn perform(peer: UnixStream, mut launch: Launch, descriptors: Vec<OwnedFd>) -> E
             .hold()
             .and_then(|site| reap(&site, launch.runc))
             .map(|()| None),
+        Errand::Sweep => {
+            orphans::sweep(&place);
+            Ok(None)
+        }
         Errand::Files(_) => Err(Failure::new(
             FailureKind::BadRequest,
             "files are touched within a user namespace only",
@@ -125,7 +129,7 @@ fn perform(peer: UnixStream, mut launch: Launch, descriptors: Vec<OwnedFd>) -> E
 /// Enters the user namespace that a running container lives in; a new one for everything else.
 fn enter_namespace(launch: &Launch, mapping: &Mapping) -> Result<(), Failure> {
     let process = match launch.errand {
-        Errand::Exec(_) | Errand::Adopt | Errand::Reap => {
+        Errand::Exec(_) | Errand::Adopt | Errand::Reap | Errand::Sweep => {
             ContainerId::parse(&launch.id).and_then(|id| first_process(&Root::new(&launch.root), id))
         }
         Errand::Start { .. } | Errand::Files(_) => None,

@@ -4,33 +4,28 @@
 //! with a terminal it gets the terminal's master instead. What is left to do is to wait for the process, tell how it
 //! ended, and end it when the bridge hangs up.
 //!
-//! The errand has a directory of the container's while runc runs, for milliseconds. One that dies in between leaves
-//! it, and the next errand removes it, as it ends the process that the dead one started.
+//! The errand has a directory of the container's as long as it lives. One that dies leaves it, by which others know that
+//! there may be a process to end.
 
 use crate::console::Console;
 use crate::errand::Site;
+use crate::orphans::{self, Directory};
 use crate::process::{has_ended, reap, session_of};
 use crate::runc::{ExecCall, Runc};
-use crate::{ExecEnd, Failure, FailureKind, Further, Home, Life, Process, Reply, end_orphans, passing, user};
+use crate::{ExecEnd, Failure, FailureKind, Further, Life, Process, Reply, passing, user};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::FlockOperation;
 use rustix::process::{Signal, pidfd_send_signal};
-use rustix::rand::{GetRandomFlags, getrandom};
 use selur_protocol::State;
 use serde_json::{Value, json};
-use std::fs::{self, DirBuilder, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 /// How often what the process has left in its session is looked for: it may fork while it is killed.
 const KILLING_ROUNDS: u32 = 16;
-
-/// How often a name for a directory is tried.
-const NAMING_ATTEMPTS: u32 = 8;
 
 /// How long a container's first process that is ending may take until that is seen.
 const ENDING_LIMIT: Timespec = Timespec {
@@ -47,7 +42,12 @@ pub(crate) fn run(
     descriptors: Vec<OwnedFd>,
 ) -> Result<(), Failure> {
     let started = start(site, runc, wanted, descriptors);
-    let (process, pidfd, terminal) = match started {
+    let Started {
+        process,
+        pidfd,
+        terminal,
+        directory,
+    } = match started {
         Ok(started) => started,
         Err(failure) => {
             let _ = peer.write_all(&Reply::new(Err(failure.clone())).to_line());
@@ -77,19 +77,25 @@ pub(crate) fn run(
     let end = ExecEnd {
         exit_code: reap(process.pid),
     };
+    // Whoever is told of the end finds nothing of it.
+    drop(directory);
     let _ = peer.write_all(&end.to_line());
     Ok(())
 }
 
-/// The process, which is a child of this one, and the master of its terminal.
-fn start(
-    site: &Site,
-    runc: PathBuf,
-    wanted: Further,
-    descriptors: Vec<OwnedFd>,
-) -> Result<(Process, OwnedFd, Option<OwnedFd>), Failure> {
-    let (specification, process, first) = specification(site, &wanted)?;
-    end_orphans(site.id, process);
+/// A process that runs.
+struct Started {
+    /// A child of this one.
+    process: Process,
+    pidfd: OwnedFd,
+    /// The master of its terminal.
+    terminal: Option<OwnedFd>,
+    directory: Directory,
+}
+
+fn start(site: &Site, runc: PathBuf, wanted: Further, descriptors: Vec<OwnedFd>) -> Result<Started, Failure> {
+    let (specification, first) = specification(site, &wanted)?;
+    orphans::sweep(site);
     let mut descriptors = descriptors.into_iter();
     let mut next = |is_wanted: bool| -> Result<Stdio, Failure> {
         if !is_wanted {
@@ -104,29 +110,30 @@ fn start(
         next(!wanted.terminal)?,
     ];
     let failed = |error: io::Error| Failure::while_doing("cannot prepare the process", error);
-    let directory = Directory::make(&site.home).map_err(failed)?;
-    fs::write(
-        directory.path.join(ExecCall::SPECIFICATION),
-        specification.to_string(),
-    )
-    .map_err(failed)?;
+    let directory = Directory::make(&site.home, wanted.number).map_err(failed)?;
+    let path = directory.path.join(ExecCall::SPECIFICATION);
+    fs::write(&path, specification.to_string()).map_err(failed)?;
     let console = match wanted.terminal {
         true => Some(Console::listen(&directory.path).map_err(failed)?),
         false => None,
     };
     let call = ExecCall {
         directory: &directory.path,
+        lock: directory.lock(),
         console: console.as_ref().map(Console::path),
         streams,
     };
-    let started = Runc::new(runc, site.root.clone(), site.id)
+    let process = Runc::new(runc, site.root.clone(), site.id)
         .exec(call)
         .map_err(|failure| {
             // runc was killed perhaps when it had begun: a container that was paused meanwhile holds it up.
-            end_orphans(site.id, process);
+            orphans::give_up(site, &directory);
             blame(site, &first, failure)
         })?;
-    let pidfd = started.open().ok_or_else(|| {
+    // It says what only the process is to know.
+    let _ = fs::remove_file(&path);
+    let pidfd = process.open().ok_or_else(|| {
+        orphans::give_up(site, &directory);
         Failure::new(
             FailureKind::Internal,
             "the process cannot be waited for: this needs Linux 5.3 and a free file descriptor",
@@ -135,11 +142,16 @@ fn start(
     let terminal = match console.map(Console::receive).transpose() {
         Ok(terminal) => terminal,
         Err(error) => {
-            kill_session(started.pid, &pidfd);
+            kill_session(process.pid, &pidfd);
             return Err(Failure::while_doing("runc passed no terminal", error));
         }
     };
-    Ok((started, pidfd, terminal))
+    Ok(Started {
+        process,
+        pidfd,
+        terminal,
+        directory,
+    })
 }
 
 /// What is wrong where runc says so in many ways: the container has ended meanwhile, or was paused.
@@ -162,9 +174,9 @@ fn wrong_state() -> Failure {
     Failure::new(FailureKind::WrongState, "the container does not run")
 }
 
-/// What runc is told to run: the container's own process with what is wanted in its places. And the container's first
-/// process.
-fn specification(site: &Site, wanted: &Further) -> Result<(Value, Process, OwnedFd), Failure> {
+/// What runc is told to run: the container's own process with what is wanted in its places. And a descriptor of the
+/// container's first process.
+fn specification(site: &Site, wanted: &Further) -> Result<(Value, OwnedFd), Failure> {
     let life = Life::read(&site.root, site.id)
         .map_err(|error| Failure::while_doing("cannot read the container's life", error))?
         .filter(|life| life.state == State::Running);
@@ -196,7 +208,7 @@ fn specification(site: &Site, wanted: &Further) -> Result<(Value, Process, Owned
     } else if let Some(process) = process.as_object_mut() {
         process.remove("consoleSize");
     }
-    Ok((bundle.process, first, pidfd))
+    Ok((bundle.process, pidfd))
 }
 
 /// What is read of a bundle: the rest is long.
@@ -244,54 +256,6 @@ fn kill_session(leader: u32, pidfd: &OwnedFd) {
             return;
         }
     }
-}
-
-/// A directory that is removed with what is in it.
-struct Directory {
-    path: PathBuf,
-    /// Held as long as the errand lives.
-    _lock: File,
-}
-
-impl Directory {
-    fn make(home: &Home) -> io::Result<Directory> {
-        sweep(home);
-        for _ in 0..NAMING_ATTEMPTS {
-            let mut random = [0; 8];
-            getrandom(&mut random, GetRandomFlags::empty())?;
-            let path = home.exec(u64::from_ne_bytes(random));
-            DirBuilder::new().mode(0o700).create(&path)?;
-            // Another errand may sweep it before it is locked.
-            if let Some(lock) = claim(&path).filter(|_| path.exists()) {
-                return Ok(Directory { path, _lock: lock });
-            }
-        }
-        Err(io::Error::other("directories of errands do not last"))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
-/// Removes the directories of errands that died.
-fn sweep(home: &Home) {
-    for entry in fs::read_dir(home.path()).into_iter().flatten().flatten() {
-        if Home::is_exec(&entry.file_name())
-            && let Some(_lock) = claim(&entry.path())
-        {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// Locks a directory as long as the file is open; nothing if its errand lives.
-fn claim(directory: &Path) -> Option<File> {
-    let file = File::open(directory).ok()?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
-    Some(file)
 }
 
 #[cfg(test)]

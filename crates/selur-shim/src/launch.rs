@@ -65,6 +65,8 @@ pub enum Errand {
     /// The socket stays open after the reply: an [`ExecEnd`] follows when the process has ended. It is killed when the
     /// bridge hangs up.
     Exec(Further),
+    /// Ends what further processes left in the container whose errands died. Of version 3.
+    Sweep,
     /// Does something with files; no container is named. Of version 3, with a mapping.
     Files(Files),
 }
@@ -136,6 +138,9 @@ pub struct Further {
     pub size: Option<(u16, u16)>,
     /// Whether it gets a standard input.
     pub stdin: bool,
+    /// Of what number the errand's directory is to be, so that the bridge knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
 }
 
 /// How a further process ended: a line of JSON after the reply.

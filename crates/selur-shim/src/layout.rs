@@ -269,10 +269,18 @@ impl Home {
         self.0.join("runc.log")
     }
 
-    /// What an errand keeps while it starts a further process, by a random number.
+    /// What an errand keeps as long as it serves a further process, by a random number.
     pub fn exec(&self, number: u64) -> PathBuf {
         self.0.join(format!("{EXEC_PREFIX}{number:016x}"))
     }
+
+    /// The lock that an errand holds there, whose content is the errand's process.
+    pub fn exec_lock(&self, number: u64) -> PathBuf {
+        self.exec(number).join(Home::EXEC_LOCK)
+    }
+
+    /// The lock's name.
+    pub(crate) const EXEC_LOCK: &str = "lock";
 
     /// Whether an entry of the directory is an errand's.
     pub(crate) fn is_exec(name: &OsStr) -> bool {

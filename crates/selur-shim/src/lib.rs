@@ -42,7 +42,7 @@ pub use layout::{Home, Root};
 pub use life::{Durability, Life, current_boot};
 pub use lock::{Lock, turn};
 pub use moment::Moment;
-pub use orphans::end_orphans;
+pub use orphans::Traces;
 pub use process::Process;
 pub use restart::RestartRule;
 pub use user::USER_PLACEHOLDER;

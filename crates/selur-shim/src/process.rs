@@ -50,6 +50,16 @@ pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
     poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
+/// Whether this process has a child that runs. Those that have ended are reaped.
+pub(crate) fn has_children() -> bool {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            outcome => return outcome.is_ok(),
+        }
+    }
+}
+
 /// How a child that has ended did: its code, or 128 + the signal that ended it.
 pub(crate) fn reap(pid: u32) -> Option<i32> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
@@ -76,8 +86,21 @@ pub(crate) fn parent_of(pid: u32) -> Option<u32> {
     stat_field(pid, 4)
 }
 
+/// The parent and the session of the process with this id, in one look.
+pub(crate) fn parent_and_session_of(pid: u32) -> Option<(u32, u32)> {
+    let stat = read_stat(pid)?;
+    Some((field(&stat, 4)?, field(&stat, 6)?))
+}
+
 fn stat_field<T: std::str::FromStr>(pid: u32, number: usize) -> Option<T> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    field(&read_stat(pid)?, number)
+}
+
+fn read_stat(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+}
+
+fn field<T: std::str::FromStr>(stat: &str, number: usize) -> Option<T> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_ascii_whitespace().nth(number - 3)?.parse().ok()
 }

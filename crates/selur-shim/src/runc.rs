@@ -8,6 +8,7 @@ use selur_protocol::ContainerId;
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,6 +25,9 @@ const FEW_FILES: u64 = 16;
 pub(crate) struct ExecCall<'a> {
     /// Where the specification is and runc writes.
     pub(crate) directory: &'a Path,
+    /// The lock that runc is to hold as long as it lives. A file, for a process can leave its container through a
+    /// directory that is open.
+    pub(crate) lock: &'a File,
     /// The socket on which the terminal is wanted, if one is.
     pub(crate) console: Option<&'a Path>,
     /// Standard input, output and error.
@@ -113,6 +117,16 @@ impl Runc {
         command.arg(self.id.to_string());
         let [stdin, stdout, stderr] = call.streams;
         command.stdin(stdin).stdout(stdout).stderr(stderr);
+        let lock = call.lock.as_raw_fd();
+        let pass_lock = move || {
+            // SAFETY: fcntl is async-signal-safe, and F_SETFD takes a number; the file is open until runc has ended.
+            match unsafe { libc::fcntl(lock, libc::F_SETFD, 0) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: the closure calls nothing but fcntl.
+        unsafe { command.pre_exec(pass_lock) };
         self.call(command)?;
         started(&pid_file)
     }

@@ -5,6 +5,7 @@ use super::session::{self, Channel};
 use super::{Site, block, failure};
 use crate::{ExecSpec, RuntimeError, Session};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::rand::{GetRandomFlags, getrandom};
 use selur_protocol::{ContainerId, State};
 use selur_shim::{Errand, Further};
 use std::io;
@@ -21,19 +22,28 @@ pub(super) async fn exec(
     abort: CancellationToken,
 ) -> Result<Session, RuntimeError> {
     spec.check()?;
-    let failed = |error: io::Error| failure::io("cannot make a socket", error);
+    let failed = |error: io::Error| failure::io("cannot prepare the process", error);
     let (own, theirs) = UnixStream::pair().map_err(failed)?;
     let line = own.try_clone().map_err(failed)?;
+    let mut random = [0; 8];
+    getrandom(&mut random, GetRandomFlags::empty()).map_err(|error| failed(error.into()))?;
+    let number = u64::from_ne_bytes(random);
     let launch = block(site, move |site| {
-        let launched = launch(site, id, spec, (own, theirs));
-        if launched.is_err() {
-            // Its errand may have died when the process was there.
-            site.end_orphans(id);
+        let launched = launch(site, id, spec, number, (own, theirs));
+        // An errand may have died when its process was there.
+        let rescuer = site.clone();
+        let rescue = move || rescuer.end_orphans_of(id, number);
+        match launched {
+            Ok(channel) => Ok(Channel {
+                rescue: Some(Box::new(rescue)),
+                ..channel
+            }),
+            Err(error) => {
+                // Nobody has to wait for that.
+                tokio::task::spawn_blocking(rescue);
+                Err(error)
+            }
         }
-        let mut channel = launched?;
-        let site = site.clone();
-        channel.rescue = Some(Box::new(move || site.end_orphans(id)));
-        Ok(channel)
     });
     tokio::pin!(launch);
     let channel = tokio::select! {
@@ -53,6 +63,7 @@ fn launch(
     site: &Site,
     id: ContainerId,
     spec: ExecSpec,
+    number: u64,
     sockets: (UnixStream, UnixStream),
 ) -> Result<Channel, RuntimeError> {
     let life = site.life(id)?.ok_or_else(|| failure::not_found(id))?;
@@ -90,6 +101,7 @@ fn launch(
         terminal,
         size: spec.size.map(|size| (size.rows, size.columns)),
         stdin: accepts_input,
+        number: Some(number),
     });
     let launched = site
         .launcher

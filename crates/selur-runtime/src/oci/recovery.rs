@@ -3,15 +3,17 @@
 use super::Site;
 use super::hold::{Hold, Patience, ids_in};
 use selur_protocol::ContainerId;
-use selur_shim::{Errand, Life, Process};
+use selur_shim::{Errand, Life, Lock, Traces};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long a shim without a container may take to leave.
+/// How long a shim without a container, or an errand without a bridge, may take to leave.
 const LEAVING_LIMIT: Duration = Duration::from_secs(5);
+/// How long the runc of an errand that was killed may take to follow.
+const DYING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Removes half-made containers, and finds the ends and the lost shims that nobody saw. What fails here fails again,
 /// with its reason, where it matters.
@@ -66,14 +68,27 @@ impl Site {
         !life.has_process() && self.root.runc_state(id).exists() && !self.has_shim(id).unwrap_or(true)
     }
 
-    /// Ends what execs left in a container whose errands died.
+    /// Ends what execs left in a container whose errands died. Where none did, no process of the container is looked at.
     pub(super) fn end_orphans(&self, id: ContainerId) {
-        let life = Life::read(&self.root, id).ok().flatten();
-        if let Some(life) = life.filter(|life| life.boot == self.boot)
-            && let Some(first) = life.process.filter(Process::is_alive)
-        {
-            selur_shim::end_orphans(id, first);
+        let home = self.root.home(id);
+        let mut patience = Patience::new(DYING_LIMIT);
+        loop {
+            match Traces::of(&home) {
+                Traces::Dead => break,
+                Traces::Dying if patience.wait() => {}
+                Traces::Dying | Traces::None => return,
+            }
         }
+        let _ = self.launcher.launch(&self.root, id, Errand::Sweep);
+    }
+
+    /// The same when an errand seems to have died: its socket was closed, which the kernel does before it releases its
+    /// lock, and runc may outlive it for a moment.
+    pub(super) fn end_orphans_of(&self, id: ContainerId, number: u64) {
+        let lock = self.root.home(id).exec_lock(number);
+        let mut patience = Patience::new(LEAVING_LIMIT);
+        while Lock::is_held(&lock).unwrap_or(false) && patience.wait() {}
+        self.end_orphans(id);
     }
 
     /// The ids of which anything is there, be it containers or what dead processes left of them.

@@ -7,6 +7,8 @@ use selur_protocol::{ContainerId, State, Status};
 use selur_runtime::{ExecSpec, OutputStream, Runtime, SessionInput, SessionItem, TerminalSize};
 use selur_testkit::{ImageBuilder, wait_until};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use tokio_util::sync::CancellationToken;
 
 fn script(text: &str) -> ExecSpec {
@@ -231,7 +233,9 @@ async fn a_session_that_is_dropped_leaves_nothing_behind() {
     let open = || fs::read_dir("/proc/self/fd").unwrap().count();
     let home = || fs::read_dir(world.root().home(id).path()).unwrap().count();
     drop(world.exec(id, script("sleep 1001")).await);
-    wait_until("the first is gone", DEADLINE, || processes(&world, id).len() == 1);
+    wait_until("the first is gone", DEADLINE, || {
+        errands(id).is_empty() && processes(&world, id).len() == 1
+    });
     let (open_before, home_before) = (open(), home());
     for terminal in [false, true] {
         let spec = ExecSpec {
@@ -363,6 +367,127 @@ async fn what_an_errand_that_was_killed_left_goes_with_the_container() {
     assert_eq!(end.exit_code, None);
     world.delete(id).await;
     nothing_is_left(&world, id);
+}
+
+/// A process that is killed when the test ends, however it does.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn execs_that_start_are_left_alone_by_processes_that_open_the_root() {
+    const WORKERS: usize = 16;
+    const TURNS: usize = 20;
+    let world = World::new().await;
+    let id = world.run("sleep 1000").await;
+    let _openers = [(); 2].map(|()| {
+        let opener = another_process(&world, id, "exec::one_that_opens_the_root_all_the_time").spawn();
+        Killed(opener.unwrap())
+    });
+    let work = async |_| {
+        for _ in 0..TURNS {
+            let end = finish(world.exec(id, script("sleep 0.05; echo hi")).await).await;
+            assert_eq!((end.text(), end.exit_code), ("hi\n".to_owned(), Some(0)));
+        }
+    };
+    futures_util::future::join_all((0..WORKERS).map(work)).await;
+    world.delete(id).await;
+    nothing_is_left(&world, id);
+}
+
+/// What the test above runs beside it.
+#[test]
+fn one_that_opens_the_root_all_the_time() {
+    let parent = std::os::unix::process::parent_id();
+    let Some((_, _)) = as_another_process() else {
+        return;
+    };
+    // Until it is killed, or left alone.
+    while std::os::unix::process::parent_id() == parent {
+        as_another_process();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_process_is_looked_at_where_no_errand_died() {
+    let world = World::new().await;
+    let id = world.run("sleep 1000").await;
+    let wrapper = world.directory.path().join("shim");
+    let launches = world.directory.path().join("launches");
+    let text = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\nexec {} \"$@\"\n",
+        launches.display(),
+        shim().display()
+    );
+    fs::write(&wrapper, text).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let open = || {
+        let oci = selur_runtime::Oci::open(selur_runtime::OciOptions {
+            state_root: Some(world.root().path().to_owned()),
+            shim: selur_runtime::ShimLocation::Path(wrapper.clone()),
+            runc: None,
+        });
+        drop(oci.unwrap());
+        let launches = fs::read_to_string(&launches).unwrap_or_default();
+        launches
+            .lines()
+            .filter(|line| line.contains(&id.to_string()))
+            .count()
+    };
+    // Whoever knows runc may run something by it, which has a parent that is no errand.
+    let foreign = Command::new(world.oci.runc())
+        .arg("--root")
+        .arg(world.root().runc())
+        .args(["exec", "--detach", &id.to_string(), "/bin/sleep", "1001"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(foreign.unwrap().success());
+    assert_eq!(open(), 0);
+    assert_eq!(
+        finish(world.exec(id, script("true")).await).await.exit_code,
+        Some(0)
+    );
+    assert_eq!(processes(&world, id).len(), 2);
+    // The trace of an errand that died.
+    let trace = world.root().home(id).exec(1);
+    fs::create_dir(&trace).unwrap();
+    fs::write(trace.join("lock"), "").unwrap();
+    assert_eq!(open(), 1);
+    assert!(!trace.exists());
+    wait_until("what has no errand is ended", DEADLINE, || {
+        processes(&world, id).len() == 1
+    });
+    world.delete(id).await;
+    nothing_is_left(&world, id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exec_has_a_directory_that_goes_with_it() {
+    let world = World::new().await;
+    let id = world.run("sleep 1000").await;
+    let directories = || {
+        let entries = fs::read_dir(world.root().home(id).path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("exec-")).count()
+    };
+    let mut session = world.exec(id, script("echo ready; sleep 1001")).await;
+    until(&mut session.output, "ready").await;
+    assert_eq!(directories(), 1);
+    drop(open(world.root().path()).unwrap());
+    assert_eq!(directories(), 1);
+    assert!(processes(&world, id).len() > 1);
+    drop(session);
+    wait_until("it is gone", DEADLINE, || {
+        directories() == 0 && processes(&world, id).len() == 1
+    });
+    world.delete(id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
