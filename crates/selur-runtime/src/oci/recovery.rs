@@ -68,6 +68,12 @@ impl Site {
         !life.has_process() && self.root.runc_state(id).exists() && !self.has_shim(id).unwrap_or(true)
     }
 
+    /// The same, be it that somebody sees to it.
+    pub(super) fn has_leftover(&self, id: ContainerId) -> bool {
+        let life = Life::read(&self.root, id).ok().flatten();
+        life.is_some_and(|life| !life.has_process()) && self.root.runc_state(id).exists()
+    }
+
     /// Ends what execs left in a container whose errands died. Where none did, no process of the container is looked at.
     pub(super) fn end_orphans(&self, id: ContainerId) {
         let home = self.root.home(id);

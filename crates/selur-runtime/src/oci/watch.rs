@@ -15,14 +15,17 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// How long a shim that closed its file has to be gone, at first; then it is looked for again, each time after twice as
 /// long.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
-/// So often.
+/// So often, if it is there.
 const LOOKS: u32 = 6;
+/// How often the time is doubled after which a container that could not be cared for is cared for again: up to 55 min.
+const MAX_DOUBLINGS: u32 = 15;
 
 /// The thread that watches; it ends when this is dropped.
 #[derive(Debug)]
@@ -106,6 +109,19 @@ struct Eye {
 struct Suspicion {
     at: Instant,
     looks: u32,
+    /// What was begun about it the last time it was needed. Invariant: none where it was not.
+    care: Option<JoinHandle<()>>,
+}
+
+impl Suspicion {
+    /// The next look, which comes after twice the time.
+    fn next(looks: u32, care: Option<JoinHandle<()>>) -> Suspicion {
+        Suspicion {
+            at: Instant::now() + SECOND_LOOK * 2u32.pow(looks.min(MAX_DOUBLINGS)),
+            looks: looks.saturating_add(1),
+            care,
+        }
+    }
 }
 
 impl Watcher {
@@ -324,27 +340,36 @@ impl Eye {
     }
 
     /// A shim's file was closed. The kernel tells that before it releases the lock of the file, so that a shim that
-    /// is still there may be gone a moment later.
+    /// is still there may be gone a moment later. Whoever cares for the container in vain closes it, too, in any process:
+    /// that is no reason to care for it sooner than planned.
     fn suspect(&mut self, id: ContainerId) {
-        if self.site.needs_care(id) {
-            self.look_after(id);
-        } else {
-            let at = Instant::now() + SECOND_LOOK;
-            self.suspects.insert(id, Suspicion { at, looks: 1 });
-        }
+        let planned = self.suspects.remove(&id).filter(|planned| planned.care.is_some());
+        let suspicion = match (planned, self.site.needs_care(id)) {
+            (Some(planned), true) => planned,
+            (Some(planned), false) if self.site.has_leftover(id) => planned,
+            (None, true) => Suspicion::next(0, self.look_after(id)),
+            (_, false) => Suspicion::next(0, None),
+        };
+        self.suspects.insert(id, suspicion);
     }
 
     fn look_again(&mut self) {
         let now = Instant::now();
         let due = self.suspects.extract_if(.., |_, suspicion| suspicion.at <= now);
-        for (id, Suspicion { looks, .. }) in due.collect::<Vec<_>>() {
-            if self.site.needs_care(id) {
-                self.look_after(id);
+        for (id, Suspicion { looks, care, .. }) in due.collect::<Vec<_>>() {
+            let next = if care.as_ref().is_some_and(|care| !care.is_finished()) {
+                Suspicion::next(looks, care)
+            } else if self.site.needs_care(id) {
+                Suspicion::next(looks, self.look_after(id))
+            } else if care.is_some() && self.site.has_leftover(id) {
+                // Another process is at it.
+                Suspicion::next(looks, care)
             } else if looks < LOOKS && self.site.has_shim(id).unwrap_or(false) {
-                let at = now + SECOND_LOOK * 2u32.pow(looks);
-                let looks = looks + 1;
-                self.suspects.insert(id, Suspicion { at, looks });
-            }
+                Suspicion::next(looks, None)
+            } else {
+                continue;
+            };
+            self.suspects.insert(id, next);
         }
     }
 
@@ -355,7 +380,7 @@ impl Eye {
         for id in ids {
             self.look(id);
             if self.site.needs_care(id) {
-                self.look_after(id);
+                self.suspect(id);
             }
         }
         let watches: Vec<i32> = lock(&self.hub.followers).by_watch.keys().copied().collect();
@@ -366,12 +391,13 @@ impl Eye {
     }
 
     /// Takes its time, and a lock, elsewhere.
-    fn look_after(&self, id: ContainerId) {
+    fn look_after(&self, id: ContainerId) -> Option<JoinHandle<()>> {
         let site = self.site.clone();
         let work = move || recovery::look_after(&site, id);
-        let _ = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("selur-oci-adopt".into())
-            .spawn(work);
+            .spawn(work)
+            .ok()
     }
 }
 

@@ -5,11 +5,12 @@ use crate::support::*;
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
 use selur_protocol::{ContainerId, State, Status};
-use selur_runtime::{Observation, Operation, OutputStream, Runtime};
+use selur_runtime::{Observation, Oci, OciOptions, Operation, OutputStream, Runtime, ShimLocation};
 use selur_shim::{Durability, Life, Process};
 use selur_testkit::wait_until;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 const COUNTING: &str =
@@ -352,4 +353,56 @@ async fn a_shim_whose_lock_outlasts_the_news_of_its_death_is_missed() {
     wait_until("the end is recorded", DEADLINE, || {
         world.life(id).state == State::Stopped
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runc_that_cannot_delete_is_not_asked_all_the_time() {
+    const WINDOW: std::time::Duration = std::time::Duration::from_secs(3);
+    let mut world = World::new().await;
+    let id = world.run("sleep 1000").await;
+    let path = |name: &str| world.directory.path().join(name);
+    let (wrapper, calls, broken) = (path("runc"), path("calls"), path("broken"));
+    let text = format!(
+        "#!/bin/sh\nif [ -e {broken} ]; then case \"$*\" in *' delete '*) echo >> {calls}; exit 1;; esac; fi\n\
+         exec {runc} \"$@\"\n",
+        broken = broken.display(),
+        calls = calls.display(),
+        runc = world.oci.runc().display(),
+    );
+    std::fs::write(&wrapper, text).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&broken, "").unwrap();
+    // As if its shim had died before the record.
+    let mut life = world.life(id);
+    life.enter(State::Stopped);
+    life.write(&world.root(), id, Durability::Boot).unwrap();
+    let killed = world.shim_pid(id).unwrap();
+    let root = world.root();
+    let with = |runc| {
+        Oci::open(OciOptions {
+            state_root: Some(root.path().to_owned()),
+            shim: ShimLocation::Path(shim().to_owned()),
+            runc,
+        })
+        .unwrap()
+    };
+    // Two bridges: neither is to set the other one off.
+    let _other = with(Some(wrapper.clone()));
+    world.oci = with(Some(wrapper));
+    sigkill(killed);
+    let count = || {
+        std::fs::read_to_string(&calls)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    wait_until("they try", DEADLINE, || count() > 0);
+    let never = std::future::pending::<()>();
+    tokio::time::timeout(WINDOW, never).await.unwrap_err();
+    // Each waits twice as long every time.
+    assert!(count() <= 16, "{} calls in {WINDOW:?}", count());
+    std::fs::remove_file(&broken).unwrap();
+    drop(open(root.path()).unwrap());
+    assert!(!root.runc_state(id).exists());
+    world.delete_stopped(id).await;
 }
