@@ -2,11 +2,14 @@
 //! registry on loopback. `SELUR_TEST_DOCKER_SOCKET` names the socket of another daemon to be used instead; give
 //! `--test-threads=1` then, for the tests share it.
 
+use futures_util::StreamExt;
 use selur_conformance::suite::{Fixture, Program};
-use selur_runtime::{Docker, DockerOptions, Effect, Observation, Operation, Runtime};
+use selur_protocol::ContainerId;
+use selur_runtime::{Docker, DockerOptions, Effect, ExecSpec, Observation, Operation, Runtime, SessionItem};
 use selur_testkit::{Contents, ImageBuilder, PodmanService, ScriptedRegistry};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 struct Daemon {
@@ -99,3 +102,53 @@ impl Fixture for Daemon {
 
 selur_conformance::runtime_suite!(Daemon);
 selur_conformance::stream_suite!(Daemon);
+
+/// Dropping the request for a start does not take it back: what it started must be ended nevertheless.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exec_that_is_given_up_while_it_starts_leaves_no_process() {
+    let daemon = Daemon::new().await;
+    let id = ContainerId::from_bytes([0xe1; 16]);
+    let Program { image, spec } = daemon.runs();
+    let create = Operation::Create {
+        image,
+        name: None,
+        spec: Box::new(spec),
+    };
+    for operation in [create, Operation::Start] {
+        let effect = Effect {
+            container: id,
+            operation,
+        };
+        let performed = daemon.runtime.perform(effect, CancellationToken::new()).await;
+        performed.expect("it runs");
+    }
+    let exec = |script: &str| {
+        let spec = ExecSpec {
+            command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+            ..ExecSpec::default()
+        };
+        daemon.runtime.exec(id, spec, CancellationToken::new())
+    };
+    // Somewhere in between it has begun, and is not known to have.
+    for tenth in 0..16 {
+        let patience = Duration::from_millis(10 * tenth);
+        let _ = tokio::time::timeout(patience, exec("echo begun >> /begun; exec sleep 4321")).await;
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut begun = exec("cat /begun 2>/dev/null").await.expect("an exec").output;
+        let mut has_begun = false;
+        while let Some(item) = begun.next().await {
+            has_begun |= matches!(item, Ok(SessionItem::Output { .. }));
+        }
+        let processes = daemon.runtime.top(id).await.expect("the processes");
+        let left = processes
+            .iter()
+            .filter(|process| process.command.iter().any(|word| word == "4321"));
+        let left = left.count();
+        if has_begun && left == 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{left} are left, begun: {has_begun}");
+    }
+}

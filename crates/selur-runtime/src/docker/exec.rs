@@ -11,20 +11,24 @@ use super::lifecycle::until;
 use super::session::{self, Input, NO_DETACH_KEYS, Output, Terminal};
 use super::site::{Look, Site};
 use super::transport::{Answer, Call};
-use crate::{ExecSpec, RuntimeError, Session, SessionItem};
+use crate::{ExecSpec, RuntimeError, Session, SessionInput, SessionItem, TerminalSize};
 use bollard::models::ExecConfig;
 use futures_util::stream::{self, StreamExt};
 use hyper::Method;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use selur_protocol::{ContainerId, State};
+use selur_protocol::{ContainerId, State, Status};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What a process of a container that has ended ends with: its kernel kills all of them.
 const KILLED: i32 = 137;
 /// How long to wait between two looks at a process: first, and at most.
 const LOOK: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+/// How long a process that nobody wants any more is looked for.
+const GRACE: Duration = Duration::from_secs(10);
 /// How much of the daemon's own words is read, in bytes.
 const MAX_WORDS_BYTES: usize = 4096;
 
@@ -47,29 +51,21 @@ async fn open(site: &Arc<Site>, id: ContainerId, spec: ExecSpec) -> Result<Sessi
     let container = look.facts.daemon_id.clone();
     let made = make(site, &container, spec).await.map_err(refused)?;
     // From here on it is ended when nobody wants it.
-    let mut process = Process {
+    let process = Process {
         site: site.clone(),
         id,
         container,
         generation: look.report.generation,
         exec: made,
+        has_run: false,
         has_ended: false,
     };
-    let path = format!("/exec/{}/start", process.exec);
-    let document = serde_json::json!({ "Detach": false, "Tty": terminal });
-    let call = Call::new(Method::POST, &path).json(&document).upgrading();
-    let started = async { site.client.send(call, None).await?.into_pipe().await };
-    let pipe = started.await.map_err(refused)?;
-    let terminal = terminal.then(|| Terminal {
-        site: site.clone(),
-        path: format!("/exec/{}/resize", process.exec),
-    });
-    let takes = if stdin { Input::Own } else { Input::None };
-    let (input, mut output) = session::open(pipe, takes, terminal.clone());
-    process.wait_until_it_runs(&mut output).await?;
-    if let (Some(terminal), Some(size)) = (terminal, size) {
-        terminal.resize(size).await;
-    }
+    // The daemon starts it also when nobody waits for the answer: it is begun to its end, and ended then.
+    let begun = tokio::spawn(begin(process, terminal, stdin, size)).await;
+    let (process, input, output) = begun.unwrap_or_else(|error| {
+        let message = "the start of the process ended unexpectedly";
+        Err(RuntimeError::with_source(Status::InternalError, message, error))
+    })?;
     let items = stream::unfold(Some((process, output)), |state| async {
         let (mut process, mut output) = state?;
         match output.next().await {
@@ -82,6 +78,35 @@ async fn open(site: &Arc<Site>, id: ContainerId, spec: ExecSpec) -> Result<Sessi
         input,
         output: items.boxed(),
     })
+}
+
+async fn begin(
+    mut process: Process,
+    terminal: bool,
+    stdin: bool,
+    size: Option<TerminalSize>,
+) -> Result<(Process, mpsc::Sender<SessionInput>, Output), RuntimeError> {
+    let site = process.site.clone();
+    let path = format!("/exec/{}/start", process.exec);
+    let document = serde_json::json!({ "Detach": false, "Tty": terminal });
+    let call = Call::new(Method::POST, &path).json(&document).upgrading();
+    let started = async { site.client.send(call, None).await?.into_pipe().await };
+    let pipe = started.await.map_err(|error| {
+        process.has_ended = matches!(error, DaemonError::Refused { .. });
+        refused(error)
+    })?;
+    let terminal = terminal.then(|| Terminal {
+        site: site.clone(),
+        path: format!("/exec/{}/resize", process.exec),
+    });
+    let takes = if stdin { Input::Own } else { Input::None };
+    let (input, mut output) = session::open(pipe, takes, terminal.clone());
+    process.wait_until_it_runs(&mut output).await?;
+    if let (Some(terminal), Some(size)) = (terminal, size) {
+        terminal.resize(size).await;
+    }
+    process.has_run = true;
+    Ok((process, input, output))
 }
 
 async fn make(site: &Site, container: &str, spec: ExecSpec) -> Result<String, DaemonError> {
@@ -124,6 +149,8 @@ struct Process {
     container: String,
     generation: u32,
     exec: String,
+    /// Whether the daemon has begun to run it.
+    has_run: bool,
     has_ended: bool,
 }
 
@@ -212,19 +239,27 @@ impl Drop for Process {
             return;
         }
         let (site, exec, container) = (self.site.clone(), self.exec.clone(), self.container.clone());
+        let has_run = self.has_run;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let found = site
-                    .client
-                    .get::<InspectedExec>(&format!("/exec/{exec}/json"), &[])
-                    .await;
-                if let Ok(found) = found
-                    && found.running
-                {
-                    end_process(found.pid, &container);
-                }
-            });
+            runtime.spawn(async move { end_when_it_runs(&site, &exec, &container, has_run).await });
         }
+    }
+}
+
+/// Kills a process as soon as the daemon says which it is. What has not run yet may do so a little later.
+async fn end_when_it_runs(site: &Site, exec: &str, container: &str, has_run: bool) {
+    let path = format!("/exec/{exec}/json");
+    let deadline = Instant::now() + GRACE;
+    let mut pause = LOOK.0;
+    while Instant::now() < deadline {
+        match site.client.get::<InspectedExec>(&path, &[]).await {
+            Ok(found) if found.running && found.pid > 0 => return end_process(found.pid, container),
+            Ok(found) if !found.running && has_run => return,
+            Err(error) if error.is_missing() => return,
+            _ => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK.1);
     }
 }
 
