@@ -18,7 +18,8 @@ pub(super) async fn attach(
     id: ContainerId,
     options: AttachOptions,
 ) -> Result<Session, RuntimeError> {
-    let look = site.expect(id).await?;
+    // What waits to be started again has no pipes: podman would make some, of a process that never runs.
+    let look = wait(site, id, |look| look.facts.state != State::Restarting).await?;
     if options.stdin && !look.facts.spec.stdin {
         return Err(invalid(
             "the container takes no input: make it with stdin (`selur run -i`)",
@@ -28,6 +29,9 @@ pub(super) async fn attach(
         return Err(failure::wrong_state("attach to", State::Stopped));
     }
     let (input, output) = connect(site, &look, options).await?;
+    if site.expect(id).await?.facts.is_made_ready {
+        return Err(failure::wrong_state("attach to", State::Stopped));
+    }
     let attachment = Attachment {
         site: site.clone(),
         id,
@@ -111,6 +115,12 @@ impl Attachment {
             }
             // Its policy has started it again. What is sent goes nowhere from here on: each process has its own input.
             let (_, output) = connect(&self.site, &look, AttachOptions::default()).await?;
+            let after = self.site.look(self.id).await?;
+            if let Some(ended) = after.filter(|after| after.facts.is_made_ready) {
+                return Ok(SessionItem::Ended {
+                    exit_code: ended.facts.exit_code,
+                });
+            }
             self.generation = look.report.generation;
             self.output = output;
         }

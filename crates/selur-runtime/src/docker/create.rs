@@ -6,13 +6,12 @@ use super::lifecycle::{finish, until};
 use super::site::Site;
 use super::transport::Call;
 use super::{SHORT_ANSWER_BYTES, images, labels, lives, volumes};
-use crate::oci::DEFAULT_CAPABILITIES;
+use crate::oci::{DEFAULT_CAPABILITIES, check_sources};
 use crate::spec::parse_extra_host;
 use crate::{ContainerSpec, Done, Mount, NetworkMode, RestartPolicy, RuntimeError};
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as DaemonMount, MountBindOptions,
-    MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType, RestartPolicy as DaemonPolicy,
-    RestartPolicyNameEnum,
+    MountBindOptionsPropagationEnum, MountType, RestartPolicy as DaemonPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::RemoveContainerOptions;
 use hyper::Method;
@@ -31,6 +30,7 @@ pub(super) async fn create(
 ) -> Result<Done, RuntimeError> {
     spec.check()?;
     labels::check(&spec.labels)?;
+    check_mounts(&spec)?;
     if until(&abort, site.look(id)).await?.is_some() {
         let message = format!("the container {id} exists already");
         return Err(RuntimeError::new(Status::ContainerAlreadyExists, message));
@@ -61,16 +61,53 @@ pub(super) async fn create(
             }
             serde_json::from_slice::<Made>(&bytes).map_err(failure::DaemonError::nonsense)
         };
-        let made = made.await.map_err(|error| refused(error, name.as_deref()))?;
-        if unwanted.is_cancelled() {
-            undo(&site, &made.id).await?;
-            return Err(failure::cancelled());
+        let made = match made.await {
+            Ok(made) => made,
+            Err(error) => {
+                // Where its answer was lost, the daemon may have made it.
+                let is_lost = !matches!(error, failure::DaemonError::Refused { .. });
+                if is_lost && let Ok(Some(lost)) = site.find(id).await {
+                    undo(&site, &lost).await?;
+                }
+                return Err(refused(error, name.as_deref()));
+            }
+        };
+        let looking = async {
+            if unwanted.is_cancelled() {
+                return Err(failure::cancelled());
+            }
+            site.expect(id).await
+        };
+        match looking.await {
+            Ok(look) => Ok(look.done()),
+            Err(error) => {
+                undo(&site, &made.id).await?;
+                Err(error)
+            }
         }
-        let look = site.look(id).await?;
-        look.map(super::site::Look::done)
-            .ok_or_else(|| failure::not_found(id))
     })
     .await
+}
+
+/// Refuses what the daemons would take for something else: podman splits its mounts at commas, and makes directories
+/// on the host where nothing is.
+fn check_mounts(spec: &ContainerSpec) -> Result<(), RuntimeError> {
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let (source, target, no_colon) = match mount {
+            Mount::Bind { source, target, .. } | Mount::Volume { source, target, .. } => {
+                (source.as_str(), target, false)
+            }
+            Mount::Tmpfs { target, .. } => ("", target, true),
+        };
+        for (field, path) in [("source", source), ("target", target)] {
+            if path.contains(',') || no_colon && path.contains(':') {
+                return Err(invalid(format!(
+                    "mounts[{index}].{field}: {path:?} has a comma or a colon, at which daemons split it: rename it"
+                )));
+            }
+        }
+    }
+    check_sources(spec)
 }
 
 fn refused(error: failure::DaemonError, name: Option<&str>) -> RuntimeError {
@@ -191,7 +228,13 @@ fn host_config(spec: &ContainerSpec, is_podman: bool) -> Result<HostConfig, Runt
         cap_drop: Some(cap_drop),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         extra_hosts: (!hosts.is_empty()).then_some(hosts),
-        mounts: Some(spec.mounts.iter().map(mount).collect()),
+        mounts: Some(spec.mounts.iter().filter_map(mount).collect()),
+        tmpfs: Some(
+            spec.mounts
+                .iter()
+                .filter_map(|mount| tmpfs(mount, is_podman))
+                .collect(),
+        ),
         log_config: Some(log_config(is_podman)),
         ..HostConfig::default()
     })
@@ -236,7 +279,7 @@ fn capabilities(spec: &ContainerSpec) -> (Vec<String>, Vec<String>) {
     (given, vec!["ALL".to_owned()])
 }
 
-fn mount(mount: &Mount) -> DaemonMount {
+fn mount(mount: &Mount) -> Option<DaemonMount> {
     let of = |typ, source: Option<&String>, target: &String, read_only| DaemonMount {
         typ: Some(typ),
         source: source.cloned(),
@@ -244,7 +287,7 @@ fn mount(mount: &Mount) -> DaemonMount {
         read_only: Some(read_only),
         ..DaemonMount::default()
     };
-    match mount {
+    Some(match mount {
         Mount::Bind {
             source,
             target,
@@ -261,20 +304,32 @@ fn mount(mount: &Mount) -> DaemonMount {
             target,
             read_only,
         } => of(MountType::VOLUME, Some(source), target, *read_only),
-        Mount::Tmpfs {
-            target,
-            size_bytes,
-            mode,
-            read_only,
-        } => DaemonMount {
-            tmpfs_options: Some(MountTmpfsOptions {
-                size_bytes: size_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
-                mode: mode.as_ref().and_then(|mode| i64::from_str_radix(mode, 8).ok()),
-                options: None,
-            }),
-            ..of(MountType::TMPFS, None, target, *read_only)
-        },
+        Mount::Tmpfs { .. } => return None,
+    })
+}
+
+/// A tmpfs by its options: podman takes other sizes and modes from a mount than Docker.
+fn tmpfs(mount: &Mount, is_podman: bool) -> Option<(String, String)> {
+    let Mount::Tmpfs {
+        target,
+        size_bytes,
+        mode,
+        read_only,
+    } = mount
+    else {
+        return None;
+    };
+    let access = if *read_only { "ro" } else { "rw" };
+    let mode = mode.as_deref().unwrap_or("1777");
+    let mut options = format!("{access},noexec,nosuid,nodev,mode={mode}");
+    if let Some(bytes) = size_bytes {
+        options.push_str(&format!(",size={bytes}"));
     }
+    if is_podman {
+        // Else it begins with what the image has there.
+        options.push_str(",notmpcopyup");
+    }
+    Some((target.clone(), options))
 }
 
 #[cfg(test)]
@@ -288,6 +343,7 @@ mod tests {
         let image = ImageConfig {
             entrypoint: vec!["/entry".into()],
             cmd: vec!["serve".into()],
+            ..ImageConfig::default()
         };
         let body = body(ContainerId::from_bytes([1; 16]), spec, "x", &image, false);
         serde_json::to_value(body.unwrap()).unwrap()
@@ -346,8 +402,8 @@ mod tests {
         assert_eq!(host["Mounts"][0]["BindOptions"]["Propagation"], "rprivate");
         assert_eq!(host["Mounts"][1]["Source"], "v");
         assert_eq!(
-            host["Mounts"][2]["TmpfsOptions"],
-            json!({ "SizeBytes": 4096, "Mode": 1023 })
+            host["Tmpfs"],
+            json!({ "/m": "rw,noexec,nosuid,nodev,mode=1777,size=4096" })
         );
         let given = host["CapAdd"].as_array().unwrap();
         assert!(given.contains(&json!("CAP_NET_ADMIN")) && !given.contains(&json!("CAP_CHOWN")));
@@ -362,6 +418,26 @@ mod tests {
             refused.map(drop).map_err(|error| error.status()),
             Err(Status::InvalidRequest)
         );
+    }
+
+    #[test]
+    fn mounts_that_the_daemon_would_take_for_others_are_refused() {
+        let refused = |mounts: &str| {
+            let spec = ContainerSpec::from_json(&format!(r#"{{"mounts":[{mounts}]}}"#));
+            let checked = check_mounts(&spec.unwrap());
+            checked.map_err(|error| (error.status(), error.chain().contains("mounts[0]")))
+        };
+        let no = Err((Status::InvalidRequest, true));
+        assert_eq!(
+            refused(r#"{"type":"bind","source":"/nonexistent/s","target":"/t"}"#),
+            no
+        );
+        assert_eq!(
+            refused(r#"{"type":"bind","source":"/","target":"/t,ro=false"}"#),
+            no
+        );
+        assert_eq!(refused(r#"{"type":"tmpfs","target":"/m:exec"}"#), no);
+        assert_eq!(refused(r#"{"type":"bind","source":"/","target":"/t:u"}"#), Ok(()));
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub(super) struct ImageConfig {
     pub(super) entrypoint: Vec<String>,
     #[serde(deserialize_with = "lenient")]
     pub(super) cmd: Vec<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) labels: HashMap<String, String>,
 }
 
 /// An entry of `GET /images/json`.
@@ -161,9 +163,18 @@ pub(super) struct Told {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) error: String,
     #[serde(default, deserialize_with = "lenient")]
+    pub(super) error_detail: ErrorDetail,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) progress_detail: ProgressDetail,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) aux: Aux,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ErrorDetail {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) message: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -108,9 +108,10 @@ pub(super) async fn next(answer: &mut Answer) -> Result<Option<Told>, DaemonErro
         return Ok(None);
     };
     let told: Told = serde_json::from_slice(&line).map_err(DaemonError::nonsense)?;
-    match told.error.is_empty() {
-        true => Ok(Some(told)),
-        false => Err(DaemonError::stream(told.error)),
+    match (told.error.is_empty(), told.error_detail.message.is_empty()) {
+        (true, true) => Ok(Some(told)),
+        (true, false) => Err(DaemonError::stream(told.error_detail.message)),
+        (false, _) => Err(DaemonError::stream(told.error)),
     }
 }
 
@@ -331,32 +332,42 @@ async fn prune(site: &Site, options: PruneOptions) -> Result<Pruned, RuntimeErro
         if used.contains(&without_prefix(&id)) || (is_named && !options.all) {
             continue;
         }
-        let mut layers = 0;
-        if !options.dry_run {
+        let mut is_kept = false;
+        if options.dry_run {
+            pruned.references.extend(names);
+        } else {
             let targets = if is_named { names.clone() } else { vec![id] };
             for target in targets {
                 match remove(site, &target).await {
-                    Ok(removed) => layers += removed,
+                    Ok(removed) => {
+                        pruned.layers += removed;
+                        pruned.references.extend(is_named.then_some(target));
+                    }
                     // Another image or program needs it, or has removed it.
-                    Err(error) if matches!(error.status(), Status::InvalidState | Status::ImageNotFound) => {}
+                    Err(error) if matches!(error.status(), Status::InvalidState | Status::ImageNotFound) => {
+                        is_kept = true;
+                    }
                     Err(error) => return Err(error),
                 }
             }
+            if !is_named && !is_kept {
+                pruned.references.extend(names);
+            }
         }
-        pruned.references.extend(names);
-        pruned.layers += layers;
-        pruned.freed_bytes = pruned.freed_bytes.saturating_add(bytes);
+        if !is_kept {
+            pruned.freed_bytes = pruned.freed_bytes.saturating_add(bytes);
+        }
     }
     Ok(pruned)
 }
 
-async fn listed(site: &Site) -> Result<Vec<ListedImage>, RuntimeError> {
+pub(super) async fn listed(site: &Site) -> Result<Vec<ListedImage>, RuntimeError> {
     let listed = site.client.get("/images/json", &[]).await;
     listed.map_err(|error| error.into_runtime(About::Image, "cannot list the images"))
 }
 
 /// The names of an image; of one that has none, those by its digests.
-fn images_of(listed: ListedImage) -> Vec<Image> {
+pub(super) fn images_of(listed: ListedImage) -> Vec<Image> {
     let is_named = |name: &&String| !name.contains(NAMELESS);
     let tags: Vec<&String> = listed.repo_tags.iter().filter(is_named).collect();
     let names = match tags.is_empty() {

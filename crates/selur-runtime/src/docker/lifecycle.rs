@@ -209,10 +209,14 @@ pub(super) async fn delete(
         remove(&site, &look.facts, is_forced).await?;
         // It is told as gone when it is.
         let mut pause = LOOK.0;
-        while let Some(look) = site.look(id).await? {
+        while let Some(again) = site.look(id).await? {
+            // Nothing is removed but what was asked for.
+            if again.facts.daemon_id != look.facts.daemon_id {
+                break;
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK.1);
-            remove(&site, &look.facts, is_forced).await?;
+            remove(&site, &again.facts, is_forced).await?;
         }
         Ok(Done::default())
     })

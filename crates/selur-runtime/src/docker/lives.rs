@@ -36,6 +36,8 @@ pub(super) struct Facts {
     /// What stop sends.
     pub(super) stop_signal: Signal,
     pub(super) spec: ContainerSpec,
+    /// Whether it has ended, and waits to be started with new pipes.
+    pub(super) is_made_ready: bool,
     started_ns: Option<u64>,
     document: Inspection,
 }
@@ -60,6 +62,11 @@ impl Facts {
         let mut state = documents::state(&found.state.status);
         // dockerd leaves what could not be started as it was made, but for the exit code.
         if state == State::Created && code.is_some_and(|code| code != 0) {
+            state = State::Stopped;
+        }
+        // Podman makes what has ended ready again when somebody attaches to it, and starts nothing.
+        let is_made_ready = state == State::Created && started_ns.is_some();
+        if is_made_ready {
             state = State::Stopped;
         }
         if found.state.status == "stopped" && awaits_restart(&spec, code, restart_count, finished_ns) {
@@ -93,6 +100,7 @@ impl Facts {
             restart_count,
             stop_signal,
             spec,
+            is_made_ready,
             started_ns,
             document,
         })

@@ -2,7 +2,7 @@
 
 use super::documents::Told;
 use super::failure::invalid;
-use super::images::{absent, broken_file, image, in_full, inspect, next, remove, tag};
+use super::images::{absent, broken_file, image, images_of, in_full, inspect, listed, next, remove, tag};
 use super::site::Site;
 use super::transport::{Call, Payload};
 use crate::{Image, RuntimeError};
@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::Method;
 use hyper::body::{Bytes, Frame};
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
@@ -30,6 +31,10 @@ pub(super) async fn load(
     reference: Option<&str>,
 ) -> Result<Vec<Image>, RuntimeError> {
     let wanted = reference.map(in_full).transpose()?;
+    let before = match wanted {
+        Some(_) => names_of_images(site).await?,
+        None => HashMap::new(),
+    };
     let body = open(path.to_owned())?;
     let query = [("quiet", "true")];
     let call = Call::new(Method::POST, "/images/load").query(&query);
@@ -43,8 +48,9 @@ pub(super) async fn load(
     let Some(wanted) = wanted else {
         let mut images = Vec::new();
         for name in &loaded {
-            let name = in_full(name)
-                .map_err(|_| invalid(format!("an image in {} has no name: give it one", path.display())))?;
+            let full = in_full(name).ok().filter(|_| !is_id(name));
+            let name = full
+                .ok_or_else(|| invalid(format!("an image in {} has no name: give it one", path.display())))?;
             let found = inspect(site, &name).await?.ok_or_else(|| absent(&name))?;
             images.push(image(name, found));
         }
@@ -53,21 +59,60 @@ pub(super) async fn load(
             false => Ok(images),
         };
     };
-    let [name] = loaded.as_slice() else {
-        let count = loaded.len();
-        return Err(invalid(format!(
+    let mut ids = BTreeSet::new();
+    for name in &loaded {
+        // An id stands for itself.
+        let full = in_full(name).ok().filter(|_| !is_id(name));
+        let name = full.as_ref().unwrap_or(name);
+        let found = inspect(site, name).await?.ok_or_else(|| absent(name))?;
+        ids.insert(found.id);
+    }
+    let tagged = match (ids.len(), ids.first()) {
+        (1, Some(only)) => tag(site, only, &wanted).await,
+        (count, _) => Err(invalid(format!(
             "there are {count} images in {}, and one is named: load them without a name",
             path.display()
-        )));
+        ))),
     };
-    // An id stands for itself.
-    let full = in_full(name).ok().filter(|_| !name.starts_with("sha256:"));
-    tag(site, full.as_deref().unwrap_or(name), &wanted).await?;
-    if let Some(full) = full.filter(|full| *full != wanted) {
-        remove(site, &full).await?;
+    let own = tagged.is_ok().then_some(wanted.as_str());
+    for name in loaded.iter().filter(|name| !is_id(name)) {
+        give_back(site, &in_full(name)?, &before, own).await?;
     }
+    tagged?;
     let found = inspect(site, &wanted).await?.ok_or_else(|| absent(&wanted))?;
     Ok(vec![image(wanted, found)])
+}
+
+/// The image of each name.
+async fn names_of_images(site: &Site) -> Result<HashMap<String, String>, RuntimeError> {
+    let listed = listed(site).await?.into_iter().flat_map(|listed| {
+        let id = listed.id.clone();
+        let names = images_of(listed).into_iter();
+        names.map(move |image| (image.reference, id.clone()))
+    });
+    Ok(listed.collect())
+}
+
+/// Makes a name that the file brought what it was before.
+async fn give_back(
+    site: &Site,
+    name: &str,
+    before: &HashMap<String, String>,
+    own: Option<&str>,
+) -> Result<(), RuntimeError> {
+    if own == Some(name) {
+        return Ok(());
+    }
+    match before.get(name) {
+        Some(id) => tag(site, id, name).await,
+        None => remove(site, name).await.map(drop),
+    }
+}
+
+/// Whether it is an image's id, which names it where nothing else does.
+fn is_id(name: &str) -> bool {
+    let digits = name.strip_prefix("sha256:").unwrap_or(name);
+    digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn names(told: &Told) -> Vec<String> {

@@ -30,7 +30,7 @@ pub(super) async fn stream(
         answer: None,
         lines: Lines::new(look.facts.spec.terminal),
         options: options.clone(),
-        begin_ns: options.since_ns.unwrap_or(0),
+        begin_ns: begin_ns(&options, site.daemon.is_podman),
         ready: VecDeque::new(),
     };
     if !(options.stdout || options.stderr) || options.tail_lines == Some(0) && !options.follow {
@@ -59,6 +59,15 @@ pub(super) async fn stream(
         reader.keep_last(most).await?;
     }
     Ok(reader.into_stream())
+}
+
+/// The first moment that is wanted. What podman stamps with the second came somewhen in it.
+fn begin_ns(options: &LogOptions, is_podman: bool) -> u64 {
+    let since = options.since_ns.unwrap_or(0);
+    match is_podman {
+        true => since - since % NS_A_SECOND,
+        false => since,
+    }
 }
 
 fn failed(error: DaemonError) -> RuntimeError {
@@ -246,6 +255,16 @@ mod tests {
             (2_000_000_000, "b".to_owned()),
         ];
         assert_eq!(entries(true, 3, raw), expected);
+    }
+
+    #[test]
+    fn podmans_first_second_is_whole() {
+        let options = LogOptions {
+            since_ns: Some(3_500_000_000),
+            ..LogOptions::default()
+        };
+        assert_eq!(begin_ns(&options, true), 3_000_000_000);
+        assert_eq!(begin_ns(&options, false), 3_500_000_000);
     }
 
     #[test]

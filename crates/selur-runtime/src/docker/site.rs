@@ -1,6 +1,6 @@
 //! The daemon and what this process knows of its containers.
 
-use super::documents::{Inspected, Listed};
+use super::documents::{Inspected, InspectedImage, Listed};
 use super::failure::{self, About, DaemonError};
 use super::labels;
 use super::lives::{Facts, Track};
@@ -102,8 +102,8 @@ impl Site {
         let Some(facts) = found else {
             if seen.take().is_some() {
                 self.hub.tell(id, Observation::Gone { id });
+                entry.changes.send_replace(());
             }
-            entry.changes.send_replace(());
             return Ok(None);
         };
         let (track, is_news) = Track::after(seen.as_ref().map(|seen| &seen.track), &facts);
@@ -116,7 +116,10 @@ impl Site {
             daemon_id: facts.daemon_id.clone(),
             track,
         });
-        entry.changes.send_replace(());
+        // A look that finds what is known wakes nobody: two who wait would keep each other looking.
+        if is_news {
+            entry.changes.send_replace(());
+        }
         Ok(Some(Look { facts, report }))
     }
 
@@ -144,15 +147,32 @@ impl Site {
         }
     }
 
-    /// The daemon's id of a container of ours. Where several say they are it, one is an image of the other: the first
-    /// that was made counts.
-    async fn find(&self, id: ContainerId) -> Result<Option<String>, DaemonError> {
+    /// The daemon's id of a container of ours. Where several say they are it, the first that was made counts.
+    pub(super) async fn find(&self, id: ContainerId) -> Result<Option<String>, DaemonError> {
         let filter = format!(r#"{{"label":["{}={id}"]}}"#, labels::ID);
-        let found = self.containers(&filter).await?;
-        let ours = found
-            .into_iter()
-            .filter(|found| labels::id(&found.labels) == Some(id));
-        Ok(ours.min_by_key(|found| found.created).map(|found| found.id))
+        let mut found = self.containers(&filter).await?;
+        found.retain(|found| labels::id(&found.labels) == Some(id));
+        found.sort_by_key(|found| found.created);
+        for found in found {
+            if !self.is_heir(id, &found).await? {
+                return Ok(Some(found.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a container has the label from its image, which was made of one of ours, and not from us.
+    async fn is_heir(&self, id: ContainerId, found: &Listed) -> Result<bool, DaemonError> {
+        if found.image_id.is_empty() {
+            return Ok(false);
+        }
+        let path = format!("/images/{}/json", found.image_id);
+        match self.client.get::<InspectedImage>(&path, &[]).await {
+            Ok(image) => Ok(labels::id(&image.config.labels) == Some(id)),
+            // Somebody has forced the image away.
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The containers of ours, running or not.
@@ -189,7 +209,11 @@ impl Site {
                 let name = super::lives::name(id, listed.names.first().map_or("", String::as_str));
                 return Ok(Some(Observation::Seen { id, name, report }));
             }
-            let look = self.look(id).await?;
+            let look = match self.look(id).await {
+                Ok(look) => look,
+                // One that cannot be looked at is as it was.
+                Err(error) => return self.last_seen(id).map(Some).ok_or(error),
+            };
             let seen = |look: Look| Observation::Seen {
                 id,
                 name: look.facts.name,
@@ -197,9 +221,21 @@ impl Site {
             };
             Ok::<_, RuntimeError>(look.map(seen))
         });
-        let looks: Vec<_> = looks.buffered(LOOKS_AT_ONCE).collect().await;
+        let mut looks: Vec<_> = looks.buffered(LOOKS_AT_ONCE).collect().await;
         self.forget_all_but(&there).await;
+        // One that nobody has seen yet does not hide the others.
+        if looks.iter().any(Result::is_ok) {
+            looks.retain(Result::is_ok);
+        }
         looks.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    fn last_seen(&self, id: ContainerId) -> Option<Observation> {
+        let entry = lock(&self.entries).get(&id).cloned()?;
+        let seen = entry.seen.try_lock().ok()?;
+        let Track { report, name, .. } = &seen.as_ref()?.track;
+        let (name, report) = (name.clone(), *report);
+        Some(Observation::Seen { id, name, report })
     }
 
     fn unchanged(&self, id: ContainerId, listed: &Listed) -> Option<Report> {

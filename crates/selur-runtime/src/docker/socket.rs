@@ -2,6 +2,7 @@
 
 use super::failure::invalid;
 use crate::RuntimeError;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use selur_protocol::Status;
 use serde::Deserialize;
 use std::env;
@@ -102,7 +103,7 @@ pub(super) fn greet(socket: &Path) -> Result<Daemon, RuntimeError> {
 
 fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + GREETING_TIMEOUT;
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = connect(socket)?;
     stream.set_write_timeout(Some(GREETING_TIMEOUT))?;
     // In HTTP 1.0 the answer ends with the connection.
     stream.write_all(b"GET /version HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
@@ -122,6 +123,21 @@ fn ask(socket: &Path) -> io::Result<Vec<u8>> {
             return Err(io::Error::other("its answer has no end"));
         }
     }
+}
+
+/// Connects, also where so many wait already that the daemon takes no more.
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(socket)?;
+    let stream = net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // Source: unix(7): connecting waits as long as sending may.
+    net::sockopt::set_socket_timeout(&stream, net::sockopt::Timeout::Send, Some(GREETING_TIMEOUT))?;
+    net::connect(&stream, &address)?;
+    Ok(UnixStream::from(stream))
 }
 
 fn read(answer: &[u8]) -> Result<Daemon, String> {

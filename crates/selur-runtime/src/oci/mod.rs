@@ -57,6 +57,7 @@ use watch::Watcher;
 
 pub(crate) use bundle::CAPABILITIES as DEFAULT_CAPABILITIES;
 pub use launch::ShimLocation;
+pub(crate) use mounts::check_sources;
 pub(crate) use stats::process;
 
 /// Where this backend finds what it needs. What is absent is looked for.

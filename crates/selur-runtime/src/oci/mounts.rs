@@ -19,7 +19,7 @@ const TERMINAL_GROUP: u32 = 5;
 ///
 /// # Errors
 /// `invalid_request`, naming the mount.
-pub(super) fn check_sources(spec: &ContainerSpec) -> Result<(), RuntimeError> {
+pub(crate) fn check_sources(spec: &ContainerSpec) -> Result<(), RuntimeError> {
     for (index, mount) in spec.mounts.iter().enumerate() {
         if let Mount::Bind { source, .. } = mount
             && let Err(error) = fs::metadata(source)

@@ -297,3 +297,90 @@ async fn a_creation_that_is_given_up_is_undone() {
     assert_eq!(outcome.unwrap_err().status(), Status::Cancelled);
     assert!(is_deleted.load(Ordering::SeqCst), "{:?}", daemon.requests());
 }
+
+#[tokio::test]
+async fn a_creation_that_cannot_be_looked_at_is_undone() {
+    let is_made = Arc::new(AtomicBool::new(false));
+    let daemon = Daemon::start(move |method, target| match (method, target) {
+        ("GET", target) if target.starts_with("/containers/json") => match is_made.load(Ordering::SeqCst) {
+            true => Answer::Says(500, r#"{"message":"the database is locked"}"#.into()),
+            false => ok("[]"),
+        },
+        ("GET", target) if target.starts_with("/images/") => ok(r#"{"Id":"sha256:0"}"#),
+        ("POST", target) if target.starts_with("/containers/create") => {
+            is_made.store(true, Ordering::SeqCst);
+            Answer::Says(201, r#"{"Id":"d"}"#.into())
+        }
+        ("DELETE", target) if target.starts_with("/containers/d") => Answer::Says(204, String::new()),
+        _ => missing(),
+    });
+    let refused = perform(&open(&daemon), create("web")).await.unwrap_err();
+    assert!(refused.chain().contains("locked"), "{}", refused.chain());
+    let is_undone = |request: &String| request.starts_with("DELETE /containers/d?");
+    assert!(daemon.requests().iter().any(is_undone), "{:?}", daemon.requests());
+}
+
+#[tokio::test]
+async fn a_container_that_has_our_label_from_its_image_is_anothers() {
+    let (listed, inspected) = one("exited", ID);
+    let listed = listed.replacen('{', r#"{"ImageID":"sha256:c","#, 1);
+    let daemon = Daemon::start(move |method, target| match (method, target) {
+        ("GET", target) if target.starts_with("/containers/json") => ok(listed.clone()),
+        ("GET", "/containers/d/json") => ok(inspected.clone()),
+        // It was committed from one of ours.
+        ("GET", "/images/sha256:c/json") => ok(format!(
+            r#"{{"Id":"sha256:c","Config":{{"Labels":{{"dev.selur.id":"{ID}"}}}}}}"#
+        )),
+        ("DELETE", _) => Answer::Says(204, String::new()),
+        _ => missing(),
+    });
+    let docker = open(&daemon);
+    assert_eq!(docker.list().await.unwrap(), []);
+    let delete = |force| perform(&docker, Operation::Delete { force });
+    assert_eq!(
+        delete(false).await.unwrap_err().status(),
+        Status::ContainerNotFound
+    );
+    delete(true).await.unwrap();
+    let is_removal = |request: &String| request.starts_with("DELETE");
+    assert!(
+        !daemon.requests().iter().any(is_removal),
+        "{:?}",
+        daemon.requests()
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_a_loaded_file_moved_is_moved_back() {
+    let daemon = Daemon::start(|method, target| match (method, target) {
+        ("GET", "/images/json") => ok(r#"[{"Id":"sha256:old","RepoTags":["docker.io/library/a:1"]}]"#),
+        ("POST", target) if target.starts_with("/images/load") => {
+            ok(r#"{"stream":"Loaded image: docker.io/library/a:1,docker.io/library/b:1"}"#)
+        }
+        ("GET", target) if target.starts_with("/images/") => ok(r#"{"Id":"sha256:new"}"#),
+        ("POST", target) if target.contains("/tag?") => Answer::Says(201, String::new()),
+        ("DELETE", _) => ok("[]"),
+        _ => missing(),
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let docker = open(&daemon);
+    let images = docker.images().unwrap();
+    let loaded = images
+        .load(file.path(), Some("docker.io/library/mine:1"))
+        .await
+        .unwrap();
+    assert_eq!(loaded.len(), 1);
+    let changes = daemon
+        .requests()
+        .into_iter()
+        .filter(|request| !request.starts_with("GET"));
+    let changes: Vec<_> = changes.map(|request| request.replace("%2F", "/")).collect();
+    assert_eq!(
+        changes[1..],
+        [
+            "POST /images/sha256:new/tag?repo=docker.io/library/mine&tag=1",
+            "POST /images/sha256:old/tag?repo=docker.io/library/a&tag=1",
+            "DELETE /images/docker.io/library/b:1",
+        ]
+    );
+}
