@@ -167,7 +167,9 @@ impl Bridge {
     /// # Errors
     /// `invalid_request`: over 262,144 bytes.
     pub fn ping(&self, text: &str) -> Result<String, Error> {
-        let data = self.request_raw(Command::Ping, &[text])?;
+        let data = self
+            .call(&Bridge::frame_of(Command::Ping, &[text])?)?
+            .into_result()?;
         String::from_utf8(data).map_err(|_| surprising("ping", "bytes that are not UTF-8"))
     }
 
@@ -305,22 +307,43 @@ impl Bridge {
             .ok_or_else(|| surprising("wait_container", "no exit code"))
     }
 
-    /// One request of fields that must not contain the separator.
-    pub(crate) fn request(&self, command: Command, fields: &[&str]) -> Result<Vec<u8>, Error> {
+    /// One request by its command, blocking: what every typed method is made of, for bindings to other languages.
+    ///
+    /// ```
+    /// use selur_core::{Backend, Bridge, Command};
+    ///
+    /// let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
+    /// let id = bridge.request(Command::CreateContainer, &["nginx", "web"])?;
+    /// assert_eq!(id.len(), 32);
+    /// # Ok::<(), selur_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As the method of the command; `invalid_request` for a field that contains NUL, which separates fields.
+    pub fn request(&self, command: Command, fields: &[&str]) -> Result<Vec<u8>, Error> {
+        self.call(&Bridge::frame(command, fields)?)?.into_result()
+    }
+
+    /// The frame of a request.
+    ///
+    /// # Errors
+    /// `invalid_request`: a field contains NUL, which separates fields, or they are over 262,144 bytes together.
+    pub fn frame(command: Command, fields: &[&str]) -> Result<Vec<u8>, Error> {
         if let Some(field) = fields.iter().find(|field| field.contains('\0')) {
             let message = format!("{field:?} contains a NUL character, which separates fields: leave it out");
             return Err(Error::new(Status::InvalidRequest, message));
         }
-        self.request_raw(command, fields)
+        Bridge::frame_of(command, fields)
     }
 
-    fn request_raw(&self, command: Command, fields: &[&str]) -> Result<Vec<u8>, Error> {
+    fn frame_of(command: Command, fields: &[&str]) -> Result<Vec<u8>, Error> {
         let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
         let bytes: usize = fields.iter().map(|field| field.len() + 1).sum();
         let mut frame = vec![0; HEADER_BYTES + bytes];
         let count = Frame::encode(command, &fields, &mut frame)
             .ok_or_else(|| Error::new(Status::InvalidRequest, Reason::PayloadTooLong.message()))?;
-        self.call(&frame[..count])?.into_result()
+        frame.truncate(count);
+        Ok(frame)
     }
 }
 

@@ -20,6 +20,7 @@
 //! This crate decides nothing about a container's life, which is the guest's business, and trusts nothing that the guest
 //! says. It must never hold its lock over an effect, and must never know of a binding.
 
+mod arena;
 mod bridge;
 mod deadline;
 mod driver;
@@ -33,6 +34,7 @@ mod opened;
 mod options;
 mod progress;
 mod queue;
+mod reader;
 mod refresh;
 mod response;
 mod shared;
@@ -45,14 +47,16 @@ mod threads;
 mod ticket;
 mod waiting;
 
+pub use arena::Arena;
 pub use bridge::{Bridge, Info};
 pub use error::Error;
 pub use guest::{Guest, GuestFacts, guest_sha256};
 pub use options::{Backend, BridgeBuilder, CreateOptions, Deletion};
 pub use progress::TransferItem;
 pub use queue::{Completion, CompletionQueue};
+pub use reader::{Item, ItemHead, ItemKind, Reader};
 pub use response::Response;
-pub use slot::{Slot, SlotResponse, Submission};
+pub use slot::{QueuedSubmission, Slot, SlotResponse, Submission};
 pub use stream::{Blocking, Session, SessionWriter, Stream};
 pub use streams::TakenStream;
 pub use ticket::Ticket;

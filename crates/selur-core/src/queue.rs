@@ -1,5 +1,6 @@
 //! The completion queue: answers of requests that were submitted to it, for hosts that must not be called back.
 
+use crate::reader::ItemHead;
 use crate::{Error, Response, Status};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -19,6 +20,8 @@ pub struct Completion {
     pub ticket: u64,
     /// Its answer.
     pub response: Response,
+    /// What an item of a stream is, whose bytes are the answer's data: of [`crate::Reader::next_to_queue`] alone.
+    pub item: Option<ItemHead>,
 }
 
 /// The answers of requests submitted with [`crate::Bridge::submit_to_queue`], in the order they came.
@@ -103,6 +106,12 @@ impl CompletionQueue {
         self.lock().completions.len()
     }
 
+    /// Whether nothing will come any more: the bridge is closed, and every answer was drained.
+    pub fn is_finished(&self) -> bool {
+        let content = self.lock();
+        content.completions.is_empty() && content.is_ready()
+    }
+
     /// Whether there is nothing to drain.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -151,10 +160,19 @@ impl CompletionQueue {
 
     /// Adds an answer that was expected.
     pub(crate) fn push(&self, ticket: u64, response: Response) {
+        self.push_item(ticket, response, None);
+    }
+
+    /// Adds what was read from a stream, which was expected.
+    pub(crate) fn push_item(&self, ticket: u64, response: Response, item: Option<ItemHead>) {
         let mut content = self.lock();
         let was_ready = content.is_ready();
         content.expected = content.expected.saturating_sub(1);
-        content.completions.push_back(Completion { ticket, response });
+        content.completions.push_back(Completion {
+            ticket,
+            response,
+            item,
+        });
         self.wake(content, was_ready);
     }
 

@@ -9,6 +9,7 @@ use crate::threads::{self, Threads};
 use crate::{Error, deadline, refresh};
 use selur_protocol::abi::CancelCause;
 use selur_runtime::Runtime;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// Cancelled when the bridge closes.
     pub(crate) closing: CancellationToken,
     pub(crate) soonest_changed: Notify,
+    /// Reads and writes of streams whose answers come to the queue, by their tickets.
+    transfers: Mutex<HashMap<u64, CancellationToken>>,
     pub(crate) facts: GuestFacts,
 }
 
@@ -52,6 +55,7 @@ impl Shared {
             threads: Threads::default(),
             closing: CancellationToken::new(),
             soonest_changed: Notify::new(),
+            transfers: Mutex::default(),
             facts,
         })
     }
@@ -168,9 +172,17 @@ impl Shared {
 
     /// Cancels a request for its caller. One that is answered is left alone.
     pub(crate) fn cancel(self: &Arc<Self>, number: u64) {
+        if let Some(stop) = self.transfers().remove(&number) {
+            return stop.cancel();
+        }
         let _ = self.with_guest(Access::Caller, |state, work| {
             state.cancel(number, CancelCause::Caller, work)
         });
+    }
+
+    /// The reads and writes of streams that can be cancelled.
+    pub(crate) fn transfers(&self) -> MutexGuard<'_, HashMap<u64, CancellationToken>> {
+        self.transfers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the bridge: cancels what is open, waits a while for effects to end, ends the threads.

@@ -1,6 +1,7 @@
 //! Requests without a copy: a slot in the guest's memory is reserved, written, submitted, answered and released, each
 //! once, which Rust's ownership expresses.
 
+use crate::arena::{Arena, ArenaPlace};
 use crate::driver::{self, Admitted, arena_full};
 use crate::guest::Broken;
 use crate::message::{self, Subject};
@@ -12,6 +13,7 @@ use crate::{Error, Response, Status};
 use selur_protocol::abi::Outcome;
 use selur_protocol::{Command, MAX_FRAME_BYTES, Reason};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,10 @@ pub struct Slot {
     held: Held,
     frame_bytes: u32,
     deadline: Option<Duration>,
+    /// Where it lies in this process.
+    address: usize,
+    /// Where the arena does.
+    arena: ArenaPlace,
 }
 
 /// A region that is given back when it is dropped.
@@ -52,6 +58,15 @@ pub enum Submission {
     Ready(SlotResponse),
     /// The answer comes by the ticket. The slot is released.
     Pending(Ticket),
+}
+
+/// What became of a slot that was submitted to the completion queue.
+#[derive(Debug)]
+pub enum QueuedSubmission {
+    /// The answer came at once and lies in the slot; nothing comes to the queue.
+    Ready(SlotResponse),
+    /// The answer comes to [`crate::Bridge::completions`] under this number. The slot is released.
+    Pending(u64),
 }
 
 /// A response where the guest wrote it. Dropping it releases its slot.
@@ -79,13 +94,21 @@ impl Slot {
         let Some(asked) = asked else {
             return Err(Error::new(
                 Status::InvalidRequest,
-                format!("no frame has {bytes} bytes: reserve at most {MAX_FRAME_BYTES}"),
+                format!(
+                    "{}; no frame has {bytes} bytes, reserve at most {MAX_FRAME_BYTES}",
+                    Reason::PayloadTooLong.message()
+                ),
             ));
         };
-        let region = shared.with_guest(Access::Caller, |state, _| {
-            state.slots.reserve(&mut state.guest, asked)
+        let reserved = shared.with_guest(Access::Caller, |state, _| {
+            let Some(region) = state.slots.reserve(&mut state.guest, asked)? else {
+                return Ok(None);
+            };
+            let address = state.guest.memory().address(region.offset, region.bytes);
+            let address = address.ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+            Ok(Some((region, address, ArenaPlace::of(&state.guest)?)))
         })?;
-        let region = region.ok_or_else(arena_full)?;
+        let (region, address, arena) = reserved.ok_or_else(arena_full)?;
         Ok(Slot {
             held: Held {
                 shared: shared.clone(),
@@ -94,7 +117,20 @@ impl Slot {
             },
             frame_bytes: asked,
             deadline,
+            address,
+            arena,
         })
+    }
+
+    /// Where its first byte lies in this process's memory, for foreign code that writes the frame there. Valid for
+    /// [`Slot::capacity`] bytes until the slot is released, or longer with an [`Arena`]; exposed provenance.
+    pub fn address(&self) -> usize {
+        self.address
+    }
+
+    /// The arena that it lies in.
+    pub fn arena(&self) -> Arena {
+        Arena::new(self.held.shared.clone(), self.arena)
     }
 
     /// How many bytes can be written: at least as many as were reserved.
@@ -148,31 +184,94 @@ impl Slot {
     /// - `invalid_request`: the bridge is closed.
     /// - `internal_error`: the guest is broken.
     pub fn submit(mut self) -> Result<Submission, Error> {
-        let shared = self.held.shared.clone();
-        let region = self.held.region;
-        let frame_bytes = self.frame_bytes;
-        let deadline = self.deadline.and_then(|most| Instant::now().checked_add(most));
         let mut cell = None;
-        let mut is_held = true;
-        let taken = shared.with_guest(Access::Caller, |state, work| {
-            let mut sink = || Sink::Cell(cell.insert(Cell::new()).clone());
-            state.submit_in_place(region, frame_bytes, deadline, &mut sink, &mut is_held, work)
-        });
-        self.held.is_held = is_held;
-        Ok(match (taken?, cell) {
-            (Taken::Pending(number), Some(cell)) => Submission::Pending(Ticket::coming(number, shared, cell)),
+        let taken = self.hand_over(&mut || Sink::Cell(cell.insert(Cell::new()).clone()), None)?;
+        Ok(match (taken, cell) {
+            (Taken::Pending(number), Some(cell)) => {
+                Submission::Pending(Ticket::coming(number, self.held.shared.clone(), cell))
+            }
             (Taken::Pending(number), None) => {
                 Submission::Pending(Ticket::answered(number, Response::from(Error::closed())))
             }
-            (Taken::Here { offset, bytes }, _) => Submission::Ready(SlotResponse {
-                slot: self,
-                content: Content::Here { offset, bytes },
-            }),
-            (Taken::Copied(response), _) => Submission::Ready(SlotResponse {
-                slot: self,
-                content: Content::Copied(response),
-            }),
+            (Taken::Here { offset, bytes }, _) => {
+                Submission::Ready(self.answered(Content::Here { offset, bytes }))
+            }
+            (Taken::Copied(response), _) => Submission::Ready(self.answered(Content::Copied(response))),
         })
+    }
+
+    /// Hands the frame over as [`Slot::submit`] does; an answer that does not come at once comes to the completion queue.
+    ///
+    /// # Errors
+    /// As [`Slot::submit`]; `resource_exhausted` where 32,768 answers are on their way or undrained.
+    pub fn submit_to_queue(mut self) -> Result<QueuedSubmission, Error> {
+        let mut expected = Expected::Not;
+        let taken = self.hand_over(&mut || Sink::Queue, Some(&mut expected));
+        if matches!(expected, Expected::Answer) && !matches!(taken, Ok(Taken::Pending(_))) {
+            self.held.shared.queue.unexpect();
+        }
+        if let Expected::Refused(error) = expected {
+            return Err(error);
+        }
+        Ok(match taken? {
+            Taken::Pending(number) => QueuedSubmission::Pending(number),
+            Taken::Here { offset, bytes } => {
+                QueuedSubmission::Ready(self.answered(Content::Here { offset, bytes }))
+            }
+            Taken::Copied(response) => QueuedSubmission::Ready(self.answered(Content::Copied(response))),
+        })
+    }
+
+    /// Submits the frame. With `expected` its answer may come to the queue, which is told so before.
+    fn hand_over(
+        &mut self,
+        sink: &mut dyn FnMut() -> Sink,
+        mut expected: Option<&mut Expected>,
+    ) -> Result<Taken, Error> {
+        let shared = &self.held.shared;
+        let region = self.held.region;
+        let frame_bytes = self.frame_bytes;
+        let deadline = self.deadline.and_then(|most| Instant::now().checked_add(most));
+        let mut is_held = true;
+        let mut opened = None;
+        let taken = shared.with_guest(Access::Caller, |state, work| {
+            let code = state.command_code(region)?;
+            // A ping is always answered at once.
+            if let Some(expected) = &mut expected
+                && code != Command::Ping.code()
+            {
+                **expected = match shared.queue.expect() {
+                    Ok(()) => Expected::Answer,
+                    Err(error) => Expected::Refused(error),
+                };
+                if let Expected::Refused(_) = expected {
+                    return Ok(Taken::Copied(Response::from(Error::closed())));
+                }
+            }
+            let number = state.number();
+            let mut sink = || {
+                opened = Some(number);
+                sink()
+            };
+            let submission = Submitted {
+                number,
+                region,
+                frame_bytes,
+                code,
+                deadline,
+            };
+            state.submit_in_place(submission, &mut sink, &mut is_held, work)
+        });
+        self.held.is_held = is_held;
+        match (taken, opened) {
+            // The guest broke when it had taken the request, which was then answered as every open one.
+            (Err(_), Some(number)) => Ok(Taken::Pending(number)),
+            (taken, _) => taken,
+        }
+    }
+
+    fn answered(self, content: Content) -> SlotResponse {
+        SlotResponse { slot: self, content }
     }
 
     fn too_short(&self, bytes: usize) -> Error {
@@ -182,6 +281,25 @@ impl Slot {
         );
         Error::new(Status::InvalidRequest, message)
     }
+}
+
+/// A frame in a slot, as it is handed over.
+struct Submitted {
+    number: u64,
+    region: Region,
+    frame_bytes: u32,
+    code: u8,
+    deadline: Option<Instant>,
+}
+
+/// Whether the queue has room for an answer.
+enum Expected {
+    /// It was not asked.
+    Not,
+    /// It keeps room for one.
+    Answer,
+    /// It has none.
+    Refused(Error),
 }
 
 enum Taken {
@@ -219,6 +337,23 @@ impl SlotResponse {
                 .held
                 .shared
                 .reading(|state| state.guest.memory().with(offset, bytes, read)),
+        }
+    }
+
+    /// The slot that it belongs to.
+    pub fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Where in its slot the data of a success lies, for foreign code that reads it there; none if it is not there, and
+    /// then [`SlotResponse::with`] has it.
+    pub fn place(&self) -> Option<Range<usize>> {
+        match self.content {
+            Content::Copied(_) => None,
+            Content::Here { offset, bytes } => {
+                let begin = (offset - self.slot.held.region.offset) as usize;
+                Some(begin..begin + bytes as usize)
+            }
         }
     }
 
@@ -272,35 +407,47 @@ impl fmt::Debug for SlotResponse {
 }
 
 impl State {
+    /// The command's code of the frame in a slot. Foreign code may change it at any time.
+    fn command_code(&self, region: Region) -> Result<u8, Broken> {
+        let mut code = [u8::MAX];
+        let read = self.guest.memory().read(region.offset, &mut code);
+        read.ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+        Ok(code[0])
+    }
+
     /// Submits the frame in a slot, there if that is possible. `is_held` is cleared when the slot is given back.
     fn submit_in_place(
         &mut self,
-        region: Region,
-        frame_bytes: u32,
-        deadline: Option<Instant>,
+        submission: Submitted,
         sink: &mut dyn FnMut() -> Sink,
         is_held: &mut bool,
         work: &mut Work,
     ) -> Result<Taken, Broken> {
-        let unreadable = || Broken::new("its arena is not within its memory");
-        let mut code = [u8::MAX];
-        let memory = self.guest.memory();
-        memory.read(region.offset, &mut code).ok_or_else(unreadable)?;
+        let Submitted {
+            number,
+            region,
+            frame_bytes,
+            code,
+            deadline,
+        } = submission;
         // A ping is the one request that never needs its frame again.
-        let frame = match code[0] == Command::Ping.code() {
+        let frame = match code == Command::Ping.code() {
             true => Vec::new(),
-            false => memory.to_vec(region.offset, frame_bytes).ok_or_else(unreadable)?,
+            false => self
+                .guest
+                .memory()
+                .to_vec(region.offset, frame_bytes)
+                .ok_or_else(|| Broken::new("its arena is not within its memory"))?,
         };
         if !self.goes_around(&frame) {
             let submitted = self.exchange_in(region, frame_bytes)?;
             match submitted.outcome {
                 Outcome::Pending { ticket } => {
-                    match code[0] == Command::CreateContainer.code() {
+                    match code == Command::CreateContainer.code() {
                         true => self.slots.consumed(region),
                         false => self.slots.release(&mut self.guest, region)?,
                     }
                     *is_held = false;
-                    let number = self.number();
                     let request = OpenRequest {
                         sink: sink(),
                         subject: Subject::of(&frame),
@@ -336,7 +483,6 @@ impl State {
                 }
             }
         }
-        let number = self.number();
         Ok(match self.admit(number, &frame, deadline, sink, work)? {
             Admitted::Ready(response) => Taken::Copied(response),
             Admitted::Open => Taken::Pending(number),

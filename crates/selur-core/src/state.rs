@@ -152,9 +152,9 @@ impl State {
     /// Adds an open request.
     pub(crate) fn open(&mut self, number: u64, request: OpenRequest, work: &mut Work) {
         if let Some(deadline) = request.deadline {
-            let soonest = self.deadlines.first().map(|(soonest, _)| *soonest);
+            let first = self.deadlines.first();
+            work.timer |= first.is_none_or(|(soonest, _)| deadline < *soonest);
             self.deadlines.insert((deadline, number));
-            work.timer |= soonest.is_none_or(|soonest| deadline < soonest);
         }
         match &request.place {
             Place::Kernel(ticket, _) => {

@@ -197,23 +197,25 @@ impl SessionWriter {
     }
 
     fn send(&self, input: SessionInput) -> Result<(), Error> {
-        let sent = block_on(async {
-            tokio::select! {
-                biased;
-                () = self.closing.cancelled() => Err(Error::closed()),
-                sent = self.sender.send(input) => sent.map_err(|_| {
-                    let message = "the process takes no input: it has ended, closed its input, or was given none";
-                    Error::new(Status::InvalidState, message)
-                }),
-            }
-        });
-        sent.unwrap_or_else(|| Err(Error::own_thread()))
+        block_on(self.pass(input)).unwrap_or_else(|| Err(Error::own_thread()))
+    }
+
+    /// Sends one input when there is room for it.
+    pub(crate) async fn pass(&self, input: SessionInput) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => Err(Error::closed()),
+            sent = self.sender.send(input) => sent.map_err(|_| {
+                let message = "the process takes no input: it has ended, closed its input, or was given none";
+                Error::new(Status::InvalidState, message)
+            }),
+        }
     }
 }
 
 /// Polls a future on this thread until it is ready. Unlike tokio's own it may be used within another runtime. Nothing
 /// where it would wait on a bridge's own thread, which others wait for.
-fn block_on<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) fn block_on<F: Future>(future: F) -> Option<F::Output> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

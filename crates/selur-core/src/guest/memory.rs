@@ -68,6 +68,13 @@ impl<'store> LinearMemory<'store> {
         Some(read(bytes))
     }
 
+    /// Where `count` bytes from `offset` lie in this process, for foreign code; nothing if they are not all within the
+    /// memory. The memory never moves: its size is fixed.
+    pub(crate) fn address(&self, offset: u32, count: u32) -> Option<usize> {
+        self.checked(offset, count as usize)
+            .map(<*mut u8>::expose_provenance)
+    }
+
     fn checked(&self, offset: u32, count: usize) -> Option<*mut u8> {
         let offset = offset as usize;
         if offset.checked_add(count)? > self.bytes {
