@@ -19,10 +19,23 @@ demo *arguments:
 test *arguments:
     cargo test --locked --workspace {{ arguments }}
 
+# The C binding: header, harness under the sanitizers and valgrind, examples. `just test-c 'part of a sentence'` runs some
+test-c *part:
+    scripts/test-c {{ if part == '' { '' } else { quote(part) } }}
+
+# Build selur for C programs and install it below PREFIX
+install-c prefix:
+    scripts/install-c {{ prefix }}
+
+# Write include/selur.h anew from the sources of selur-ffi
+header:
+    cargo run --quiet --locked --manifest-path bindings/selur-ffi/header/Cargo.toml -- --write
+
 # Format the sources
 fmt:
     cargo fmt --all
     cargo fmt --manifest-path guest/Cargo.toml
+    cargo fmt --manifest-path bindings/selur-ffi/header/Cargo.toml
 
 # Lints as CI has them
 lint:
