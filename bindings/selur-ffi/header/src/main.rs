@@ -35,7 +35,7 @@ fn run(mode: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The sources in the order that a reader of the header wants them.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 13] = [
     "version",
     "codes",
     "error",
@@ -49,10 +49,9 @@ const ORDER: [&str; 14] = [
     "completions",
     "slots",
     "streams",
-    "lib",
 ];
-/// Sources that export nothing.
-const INNER: [&str; 2] = ["boundary", "handles"];
+/// Sources that export nothing. `lib` would have cbindgen follow its modules, and say each function a second time.
+const INNER: [&str; 3] = ["boundary", "handles", "lib"];
 
 /// The header of everything that the binding's sources export.
 fn generate(binding: &Path) -> Result<String, Box<dyn std::error::Error>> {
