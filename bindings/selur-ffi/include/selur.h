@@ -285,7 +285,7 @@ enum selur_runtime_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Real containers, by whatever this machine has. Never the simulated one.
+     * Real containers: SELUR_RUNTIME_OCI. Never the simulated one.
      */
     SELUR_RUNTIME_AUTO = 0,
     /**
@@ -297,7 +297,7 @@ enum selur_runtime_t
      */
     SELUR_RUNTIME_OCI = 2,
     /**
-     * Real containers by the Docker Engine API, of Docker or Podman.
+     * Containers of a Docker or Podman daemon, by the Docker Engine API: see selur_options_set_docker_socket().
      */
     SELUR_RUNTIME_DOCKER = 3,
 };
@@ -657,6 +657,15 @@ selur_status_t selur_options_set_shim(selur_options_t options,
                                       selur_error_t *error);
 
 /**
+ * Chooses the socket of the daemon, for SELUR_RUNTIME_DOCKER; other runtimes do without it. Unless given it is
+ * $DOCKER_HOST (unix:// only), else the first that exists of /var/run/docker.sock,
+ * $XDG_RUNTIME_DIR/podman/podman.sock and /run/podman/podman.sock. The daemon is asked when a bridge is made.
+ */
+selur_status_t selur_options_set_docker_socket(selur_options_t options,
+                                               const char *path,
+                                               selur_error_t *error);
+
+/**
  * Sets the deadline of requests that are made with SELUR_DEADLINE_DEFAULT, in milliseconds; SELUR_DEADLINE_NONE, as it
  * is unless set, is none.
  */
@@ -675,7 +684,7 @@ selur_status_t selur_options_free(selur_options_t options);
  * Makes a bridge. `options` are copied; 0 means the defaults.
  *
  * Fails with
- * - SELUR_STATUS_INVALID_REQUEST: the guest is refused, and the message says why;
+ * - SELUR_STATUS_INVALID_REQUEST: the guest is refused, or $DOCKER_HOST names no unix socket, and the message says why;
  * - SELUR_STATUS_INTERNAL_ERROR: the guest traps when it is loaded;
  * - SELUR_STATUS_UNSUPPORTED, SELUR_STATUS_PERMISSION_DENIED: the runtime cannot run here, and the message says what is
  *   missing.

@@ -45,7 +45,7 @@ pub(crate) fn bridge_of(bridge: selur_bridge_t, deadline_ms: u32) -> Result<Brid
 /// Makes a bridge. `options` are copied; 0 means the defaults.
 ///
 /// Fails with
-/// - SELUR_STATUS_INVALID_REQUEST: the guest is refused, and the message says why;
+/// - SELUR_STATUS_INVALID_REQUEST: the guest is refused, or $DOCKER_HOST names no unix socket, and the message says why;
 /// - SELUR_STATUS_INTERNAL_ERROR: the guest traps when it is loaded;
 /// - SELUR_STATUS_UNSUPPORTED, SELUR_STATUS_PERMISSION_DENIED: the runtime cannot run here, and the message says what is
 ///   missing.

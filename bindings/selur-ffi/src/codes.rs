@@ -106,13 +106,13 @@ pub enum selur_command_t {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum selur_runtime_t {
-    /// Real containers, by whatever this machine has. Never the simulated one.
+    /// Real containers: SELUR_RUNTIME_OCI. Never the simulated one.
     SELUR_RUNTIME_AUTO = 0,
     /// Containers that exist in memory only, for tests: conformance/README.md says what they do.
     SELUR_RUNTIME_SIMULATED = 1,
     /// Real containers by runc, without a daemon.
     SELUR_RUNTIME_OCI = 2,
-    /// Real containers by the Docker Engine API, of Docker or Podman.
+    /// Containers of a Docker or Podman daemon, by the Docker Engine API: see selur_options_set_docker_socket().
     SELUR_RUNTIME_DOCKER = 3,
 }
 
@@ -275,7 +275,7 @@ pub(crate) fn command(code: u32) -> Result<Command, Failure> {
 /// The backend that a code means.
 ///
 /// # Errors
-/// `invalid_request`: none has it. `unsupported`: this version lacks it.
+/// `invalid_request`: none has it.
 pub(crate) fn backend(code: u32) -> Result<Backend, Failure> {
     const AUTO: u32 = selur_runtime_t::SELUR_RUNTIME_AUTO as u32;
     const SIMULATED: u32 = selur_runtime_t::SELUR_RUNTIME_SIMULATED as u32;
@@ -285,10 +285,7 @@ pub(crate) fn backend(code: u32) -> Result<Backend, Failure> {
         AUTO => Ok(Backend::Auto),
         SIMULATED => Ok(Backend::Simulated),
         OCI => Ok(Backend::Oci),
-        DOCKER => {
-            let message = "this version of selur has no docker runtime: choose another";
-            Err(Failure::new(Status::Unsupported, message))
-        }
+        DOCKER => Ok(Backend::Docker),
         _ => Err(Failure::invalid(format!(
             "{code} is no runtime: see selur_runtime_t"
         ))),

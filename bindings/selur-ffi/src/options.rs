@@ -99,6 +99,22 @@ pub unsafe extern "C" fn selur_options_set_shim(
     })
 }
 
+/// Chooses the socket of the daemon, for SELUR_RUNTIME_DOCKER; other runtimes do without it. Unless given it is
+/// $DOCKER_HOST (unix:// only), else the first that exists of /var/run/docker.sock,
+/// $XDG_RUNTIME_DIR/podman/podman.sock and /run/podman/podman.sock. The daemon is asked when a bridge is made.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selur_options_set_docker_socket(
+    options: selur_options_t,
+    path: *const c_char,
+    error: Option<&mut MaybeUninit<selur_error_t>>,
+) -> selur_status_t {
+    guard(error, || {
+        // SAFETY: the header asks for NULL or a text.
+        let path = unsafe { text(path, "path") }?;
+        change(options, |builder| builder.socket(path))
+    })
+}
+
 /// Sets the deadline of requests that are made with SELUR_DEADLINE_DEFAULT, in milliseconds; SELUR_DEADLINE_NONE, as it
 /// is unless set, is none.
 #[unsafe(no_mangle)]

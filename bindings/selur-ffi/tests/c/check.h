@@ -63,5 +63,6 @@ extern const struct test slot_tests[];
 extern const struct test queue_tests[];
 extern const struct test stream_tests[];
 extern const struct test thread_tests[];
+extern const struct test daemon_tests[];
 
 #endif

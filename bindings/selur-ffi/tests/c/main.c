@@ -84,8 +84,8 @@ const char *conformance_folder(void) {
 }
 
 int main(int count, char **arguments) {
-    const struct test *files[] = {protocol_tests, typed_tests,  misuse_tests, slot_tests,
-                                  queue_tests,    stream_tests, thread_tests, vector_tests};
+    const struct test *files[] = {protocol_tests, typed_tests,  misuse_tests, slot_tests,  queue_tests,
+                                  stream_tests,   thread_tests, daemon_tests, vector_tests};
     const char *part = count > 1 ? arguments[1] : "";
     unsigned passed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -120,6 +120,7 @@ static void used_after_free(void) {
     REFUSES(selur_options_set_default_deadline(options, 1, &error));
     REFUSES(selur_options_set_state_root(options, "/tmp", &error));
     REFUSES(selur_options_set_shim(options, "/tmp", &error));
+    REFUSES(selur_options_set_docker_socket(options, "/tmp", &error));
     REFUSES(selur_options_set_guest_path(options, "/tmp", &error));
     REFUSES(selur_options_set_guest_bytes(options, NULL, 0, &error));
 }
@@ -140,6 +141,7 @@ static void null_is_refused(void) {
     REFUSES(selur_options_set_guest_bytes(options, NULL, 8, &error));
     REFUSES(selur_options_set_state_root(options, NULL, &error));
     REFUSES(selur_options_set_shim(options, NULL, &error));
+    REFUSES(selur_options_set_docker_socket(options, NULL, &error));
     REFUSES(selur_bridge_new(options, NULL, &error));
     REFUSES(selur_bridge_memory_size(bridge, NULL, &error));
     REFUSES(selur_call(bridge, NULL, 5, DEFAULT, &bytes, &error));
