@@ -167,6 +167,11 @@ impl DaemonError {
         }
     }
 
+    /// Whether the daemon failed, and not what it was asked.
+    pub(super) fn is_failure_of_its_own(&self) -> bool {
+        matches!(self, DaemonError::Refused { code: 500.., .. })
+    }
+
     /// Whether there is no such thing.
     pub(super) fn is_missing(&self) -> bool {
         match self {

@@ -15,11 +15,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// So many containers are looked at at once.
 const LOOKS_AT_ONCE: usize = 8;
+/// After how long a look that the daemon fails at is taken again: podman fails at a container whose process ends just then ("read
+/// /proc/PID/cgroup: no such process"), until it has noticed.
+const LOOK_AGAIN_MS: [u64; 5] = [20, 40, 80, 160, 320];
 
 /// All that an effect needs.
 #[derive(Debug)]
@@ -136,14 +140,20 @@ impl Site {
                 None => return Ok(None),
             },
         };
-        let found = self
-            .client
-            .get::<Inspected>(&format!("/containers/{daemon_id}/json"), &[])
-            .await;
-        match found {
-            Ok(found) => Ok(Facts::read(id, found)),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
+        let path = format!("/containers/{daemon_id}/json");
+        let mut delays = LOOK_AGAIN_MS.into_iter().map(Duration::from_millis);
+        loop {
+            let error = match self.client.get::<Inspected>(&path, &[]).await {
+                Ok(found) => return Ok(Facts::read(id, found)),
+                Err(error) => error,
+            };
+            if error.is_missing() {
+                return Ok(None);
+            }
+            match delays.next().filter(|_| error.is_failure_of_its_own()) {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error),
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use selur_runtime::{
     ContainerSpec, Docker, DockerOptions, Effect, EventOptions, LogOptions, Operation, Runtime, RuntimeError,
     VolumeOptions,
 };
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -318,6 +318,27 @@ async fn a_creation_that_cannot_be_looked_at_is_undone() {
     assert!(refused.chain().contains("locked"), "{}", refused.chain());
     let is_undone = |request: &String| request.starts_with("DELETE /containers/d?");
     assert!(daemon.requests().iter().any(is_undone), "{:?}", daemon.requests());
+}
+
+#[tokio::test]
+async fn a_daemon_that_fails_at_a_look_is_asked_again() {
+    let (listed, inspected) = one("exited", ID);
+    let failures = AtomicUsize::new(0);
+    let daemon = Daemon::start(move |method, target| match (method, target) {
+        ("GET", target) if target.starts_with("/containers/json") => ok(listed.clone()),
+        ("GET", "/containers/d/json") if failures.fetch_add(1, Ordering::SeqCst) < 2 => Answer::Says(
+            500,
+            r#"{"message":"read /proc/1/cgroup: no such process"}"#.into(),
+        ),
+        ("GET", "/containers/d/json") => ok(inspected.clone()),
+        _ => missing(),
+    });
+    perform(&open(&daemon), Operation::Inspect).await.unwrap();
+    let looks = daemon.requests();
+    let looks = looks
+        .iter()
+        .filter(|request| request.starts_with("GET /containers/d/json"));
+    assert!(looks.count() >= 3);
 }
 
 #[tokio::test]
