@@ -64,10 +64,10 @@ pub use ticket::Ticket;
 pub use selur_protocol::{Command, ContainerId, Signal, Status};
 pub use selur_runtime::doctor;
 pub use selur_runtime::{
-    AttachOptions, Capabilities, ContainerProcess, ContainerSpec, Event, EventItem, EventKind, EventOptions,
-    ExecSpec, Image, Inspection, LogEntry, LogOptions, Mount, NetworkMode, OciOptions, OutputStream,
-    PruneOptions, Pruned, PullPolicy, PullProgress, Pushed, Resources, RestartPolicy, Runtime, SessionItem,
-    ShimLocation, SpecError, Stats, StatsOptions, TerminalSize, Volume, VolumeOptions,
+    AttachOptions, Capabilities, ContainerProcess, ContainerSpec, DockerOptions, Event, EventItem, EventKind,
+    EventOptions, ExecSpec, Image, Inspection, LogEntry, LogOptions, Mount, NetworkMode, OciOptions,
+    OutputStream, PruneOptions, Pruned, PullPolicy, PullProgress, Pushed, Resources, RestartPolicy, Runtime,
+    SessionItem, ShimLocation, SpecError, Stats, StatsOptions, TerminalSize, Volume, VolumeOptions,
 };
 
 /// The README's examples, run as tests.

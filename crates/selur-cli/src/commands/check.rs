@@ -4,8 +4,8 @@ use crate::cli::{Format, Global, RuntimeChoice};
 use crate::failure::{FAILED, Failure};
 use crate::output::{self, Table};
 use crate::session;
-use selur_core::OciOptions;
 use selur_core::doctor::{self, Checkup, Subject, Summary};
+use selur_core::{DockerOptions, OciOptions};
 
 /// Examines this machine; 0 if the chosen runtime can run here.
 ///
@@ -22,7 +22,10 @@ pub(crate) fn check(global: &Global) -> Result<u8, Failure> {
         shim: session::shim()?,
         ..OciOptions::default()
     };
-    let checkup = doctor::examine(&options, chosen);
+    let docker = DockerOptions {
+        socket: global.socket.clone(),
+    };
+    let checkup = doctor::examine(&options, &docker, chosen);
     match global.format {
         Format::Json => output::json(&checkup)?,
         Format::Table => print(&checkup)?,

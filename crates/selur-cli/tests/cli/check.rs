@@ -145,7 +145,7 @@ fn sockets_that_hang_or_talk_nonsense_are_found_out() {
     let directory = tempfile::tempdir().unwrap();
     let answers: [(&str, &[u8], &str); 3] = [
         ("silent", b"", "did not answer"),
-        ("nonsense", b"\x1b[2J\xff\r\n\r\n", "it answers"),
+        ("nonsense", b"\x1b[2J\xff\r\n\r\n", "answers"),
         (
             "good",
             b"HTTP/1.0 200 OK\r\n\r\n{\"Version\":\"1\",\"ApiVersion\":\"1.43\"}",
@@ -175,14 +175,20 @@ fn sockets_that_hang_or_talk_nonsense_are_found_out() {
         assert_eq!(socket["verdict"], verdict, "{socket}");
         assert!(socket["found"].as_str().unwrap().contains(words), "{socket}");
     }
-    let (_, document) = check(|command| {
-        command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
-    });
-    let socket = finding(&document, "docker", "socket");
-    assert!(
-        socket["found"].as_str().unwrap().contains("none of /nonexistent"),
-        "{socket}"
-    );
+    let path = "/nonexistent/docker.sock";
+    for (variable, arguments) in [
+        (format!("unix://{path}"), vec![]),
+        (String::new(), vec!["--socket", path]),
+    ] {
+        let (_, document) = check(|command| {
+            command.env("DOCKER_HOST", variable).args(arguments);
+        });
+        let socket = finding(&document, "docker", "socket");
+        assert!(
+            socket["found"].as_str().unwrap().contains("none of /nonexistent"),
+            "{socket}"
+        );
+    }
 }
 
 #[test]

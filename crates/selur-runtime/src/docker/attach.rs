@@ -35,7 +35,7 @@ pub(super) async fn attach(
     let attachment = Attachment {
         site: site.clone(),
         id,
-        generation: look.report.generation,
+        generation: to_run(&look),
         output,
     };
     let items = stream::unfold(Some(attachment), |attachment| async {
@@ -50,6 +50,14 @@ pub(super) async fn attach(
         input,
         output: items.boxed(),
     })
+}
+
+/// The generation whose process it is: of what was never started, the first.
+fn to_run(look: &Look) -> u32 {
+    let report = look.report;
+    report
+        .generation
+        .saturating_add(u32::from(report.state == State::Created))
 }
 
 async fn connect(

@@ -73,7 +73,8 @@ impl Facts {
             state = State::Restarting;
         }
         let has_ended = state == State::Stopped;
-        let exit_code = code.filter(|_| has_ended);
+        // Nor does it say any more how that ended.
+        let exit_code = code.filter(|_| has_ended && !is_made_ready);
         let runs = matches!(state, State::Running | State::Paused);
         let stop_signal = Signal::parse(&found.config.stop_signal).unwrap_or(Signal::TERM);
         let rfc3339 = |nanoseconds| Moment::from_nanoseconds(nanoseconds).to_rfc3339();
@@ -109,6 +110,13 @@ impl Facts {
     /// What inspect answers.
     pub(super) fn inspection(&self) -> Inspection {
         self.document.clone()
+    }
+
+    /// The same, with what this process has seen and the daemon has forgotten.
+    pub(super) fn completed(mut self, track: &Track) -> Facts {
+        self.exit_code = track.report.exit_code;
+        self.document.exit_code = track.report.exit_code;
+        self
     }
 
     /// Whether a process of it may exist.
@@ -168,7 +176,13 @@ impl Track {
         let has_failed = before.report.state == State::Created
             && facts.state == State::Stopped
             && facts.started_ns.is_none();
-        let differs = (before.report.state, before.report.exit_code) != (facts.state, facts.exit_code);
+        let forgets = facts.is_made_ready && !has_started && before.report.state == State::Stopped;
+        let exit_code = if forgets {
+            before.report.exit_code
+        } else {
+            facts.exit_code
+        };
+        let differs = (before.report.state, before.report.exit_code) != (facts.state, exit_code);
         if has_started || has_failed {
             after.report.generation = before.report.generation.saturating_add(restarts.max(1));
             after.report.sequence = 0;
@@ -178,7 +192,7 @@ impl Track {
             after.report.sequence = before.report.sequence.saturating_add(1);
         }
         after.report.state = facts.state;
-        after.report.exit_code = facts.exit_code;
+        after.report.exit_code = exit_code;
         let is_news = has_started || has_failed || differs || after.name != before.name;
         (after, is_news)
     }
@@ -264,6 +278,21 @@ mod tests {
             (1, State::Stopped)
         );
         assert_eq!((failed.report.exit_code, is_news), (Some(127), true));
+    }
+
+    #[test]
+    fn an_exit_code_outlives_what_podman_makes_of_the_container() {
+        let (ended, _) = Track::after(None, &facts("exited", 1, 0, 3));
+        let ready = facts("created", 1, 0, 0);
+        let (after, is_news) = Track::after(Some(&ended), &ready);
+        assert_eq!((after.report, is_news), (ended.report, false));
+        let known = ready.clone().completed(&after);
+        assert_eq!(
+            (known.exit_code, known.inspection().exit_code),
+            (Some(3), Some(3))
+        );
+        // Nobody has seen its end.
+        assert_eq!(Track::after(None, &ready).0.report.exit_code, None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod load;
 mod logs;
 mod session;
 mod site;
-mod socket;
+pub(crate) mod socket;
 mod stats;
 mod transport;
 mod volumes;

@@ -111,7 +111,7 @@ impl Site {
             return Ok(None);
         };
         let (track, is_news) = Track::after(seen.as_ref().map(|seen| &seen.track), &facts);
-        let report = track.report;
+        let (facts, report) = (facts.completed(&track), track.report);
         if is_news {
             let name = track.name.clone();
             self.hub.tell(id, Observation::Seen { id, name, report });

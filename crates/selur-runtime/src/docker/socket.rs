@@ -2,12 +2,14 @@
 
 use super::failure::invalid;
 use crate::RuntimeError;
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use selur_protocol::Status;
 use serde::Deserialize;
 use std::env;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,36 +20,28 @@ const NEWEST: (usize, usize) = (1, 53);
 /// How long the daemon may take to say who it is.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest answer to that, in bytes.
-const MAX_GREETING_BYTES: u64 = 1 << 20;
+const MAX_GREETING_BYTES: usize = 64 << 10;
+/// In HTTP 1.0 the answer ends with the connection.
+const REQUEST: &[u8] = b"GET /version HTTP/1.0\r\nHost: localhost\r\n\r\n";
 
 /// Who answers at a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     /// `Docker`, `Podman` or what it calls itself.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its own version.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// The version of the interface that is spoken with it.
-    pub(super) api: (usize, usize),
-    pub(super) is_podman: bool,
+    pub(crate) api: (usize, usize),
+    pub(crate) is_podman: bool,
 }
 
 /// Where the daemon listens: the option, `$DOCKER_HOST`, or the first of the usual places that exists.
 pub(super) fn find(option: Option<PathBuf>) -> Result<PathBuf, RuntimeError> {
-    if let Some(path) = option {
-        return Ok(path);
-    }
-    if let Some(host) = env::var_os("DOCKER_HOST").filter(|host| !host.is_empty()) {
-        let host = host.to_string_lossy();
-        return match host.strip_prefix("unix://") {
-            Some(path) if path.starts_with('/') => Ok(path.into()),
-            _ => Err(invalid(format!(
-                "DOCKER_HOST is {host:?}, and only sockets of this machine are spoken to: write \
-                 unix:///run/docker.sock, for example, or unset it"
-            ))),
-        };
-    }
-    let places = places(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
+    let places = match candidates(option)? {
+        Candidates::Named(path) => return Ok(path),
+        Candidates::Usual(places) => places,
+    };
     let found = places.iter().find(|place| place.exists());
     found.cloned().ok_or_else(|| {
         let tried: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
@@ -62,6 +56,38 @@ pub(super) fn find(option: Option<PathBuf>) -> Result<PathBuf, RuntimeError> {
     })
 }
 
+/// Where a daemon may listen.
+#[derive(Debug)]
+pub(crate) enum Candidates {
+    /// There and nowhere else.
+    Named(PathBuf),
+    /// At the first of these that exists.
+    Usual(Vec<PathBuf>),
+}
+
+/// Where to look, by the option, else by `$DOCKER_HOST`.
+pub(crate) fn candidates(option: Option<PathBuf>) -> Result<Candidates, RuntimeError> {
+    if let Some(path) = option {
+        return Ok(Candidates::Named(path));
+    }
+    let Some(host) = env::var_os("DOCKER_HOST").filter(|host| !host.is_empty()) else {
+        return Ok(Candidates::Usual(places(
+            env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
+        )));
+    };
+    named(&host.to_string_lossy()).map(Candidates::Named)
+}
+
+fn named(host: &str) -> Result<PathBuf, RuntimeError> {
+    match host.strip_prefix("unix://") {
+        Some(path) if path.starts_with('/') => Ok(path.into()),
+        _ => Err(invalid(format!(
+            "DOCKER_HOST is {host:?}, and only sockets of this machine are spoken to: write \
+             unix:///run/docker.sock, for example, or unset it"
+        ))),
+    }
+}
+
 fn places(runtime_directory: Option<PathBuf>) -> Vec<PathBuf> {
     let own = runtime_directory.filter(|directory| directory.is_absolute());
     let own = own.map(|directory| directory.join("podman/podman.sock"));
@@ -73,7 +99,7 @@ fn places(runtime_directory: Option<PathBuf>) -> Vec<PathBuf> {
 /// Asks a daemon who it is. Blocks, and needs no runtime of tokio's.
 pub(super) fn greet(socket: &Path) -> Result<Daemon, RuntimeError> {
     let place = socket.display();
-    let answer = ask(socket).map_err(|error| {
+    let answer = ask(socket, GREETING_TIMEOUT).map_err(|error| {
         let (status, hint) = match error.kind() {
             io::ErrorKind::PermissionDenied => (
                 Status::PermissionDenied,
@@ -101,50 +127,76 @@ pub(super) fn greet(socket: &Path) -> Result<Daemon, RuntimeError> {
     })
 }
 
-fn ask(socket: &Path) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + GREETING_TIMEOUT;
-    let mut stream = connect(socket)?;
-    stream.set_write_timeout(Some(GREETING_TIMEOUT))?;
-    // In HTTP 1.0 the answer ends with the connection.
-    stream.write_all(b"GET /version HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+/// Sends one request, and reads until the other side closes. Never waits past the limit, not even for a daemon that takes
+/// no connection.
+pub(crate) fn ask(path: &Path, limit: Duration) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + limit;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) => {}
+        // Its queue is full.
+        Err(Errno::AGAIN) => return Err(late(limit)),
+        Err(error) => return Err(error.into()),
+    }
+    let mut rest = REQUEST;
+    while !rest.is_empty() {
+        match rustix::io::write(&socket, rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::AGAIN) => await_ready(&socket, PollFlags::OUT, deadline, limit)?,
+            Err(Errno::INTR) => {}
+            // It may have answered before it was asked.
+            Err(Errno::PIPE) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
     let mut answer = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+    let mut piece = [0; 4096];
+    while answer.len() < MAX_GREETING_BYTES {
+        match rustix::io::read(&socket, &mut piece) {
+            Ok(0) => return Ok(answer),
+            Ok(length) => answer.extend_from_slice(piece.get(..length).unwrap_or_default()),
+            Err(Errno::AGAIN) => await_ready(&socket, PollFlags::IN, deadline, limit)?,
+            Err(Errno::INTR) => {}
+            // It closed without having read all that it was asked.
+            Err(Errno::CONNRESET) if !answer.is_empty() => return Ok(answer),
+            Err(error) => return Err(error.into()),
         }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut buffer)? {
-            0 => return Ok(answer),
-            bytes => answer.extend_from_slice(buffer.get(..bytes).unwrap_or_default()),
+        if Instant::now() > deadline {
+            return Err(late(limit));
         }
-        if answer.len() as u64 > MAX_GREETING_BYTES {
-            return Err(io::Error::other("its answer has no end"));
-        }
+    }
+    Err(io::Error::other("its answer has no end"))
+}
+
+fn await_ready(socket: &OwnedFd, what: PollFlags, deadline: Instant, limit: Duration) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = Timespec {
+        tv_sec: left.as_secs() as i64,
+        tv_nsec: left.subsec_nanos().into(),
+    };
+    match poll(&mut [PollFd::new(socket, what)], Some(&left)) {
+        Ok(0) => Err(late(limit)),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Connects, also where so many wait already that the daemon takes no more.
-fn connect(socket: &Path) -> io::Result<UnixStream> {
-    let address = SocketAddrUnix::new(socket)?;
-    let stream = net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    // Source: unix(7): connecting waits as long as sending may.
-    net::sockopt::set_socket_timeout(&stream, net::sockopt::Timeout::Send, Some(GREETING_TIMEOUT))?;
-    net::connect(&stream, &address)?;
-    Ok(UnixStream::from(stream))
+fn late(limit: Duration) -> io::Error {
+    let message = format!("it did not answer within {} ms", limit.as_millis());
+    io::Error::new(io::ErrorKind::TimedOut, message)
 }
 
-fn read(answer: &[u8]) -> Result<Daemon, String> {
+/// Who says so.
+///
+/// # Errors
+/// What is wrong with the answer, as the rest of a sentence about who gave it.
+pub(crate) fn read(answer: &[u8]) -> Result<Daemon, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Greeting {
         version: String,
+        #[serde(default)]
         api_version: String,
         #[serde(default, rename = "MinAPIVersion")]
         oldest: String,
@@ -156,22 +208,22 @@ fn read(answer: &[u8]) -> Result<Daemon, String> {
     struct Component {
         name: String,
     }
-    let none = || "is no such daemon".to_owned();
-    let end = answer
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .ok_or_else(none)?;
+    if answer.is_empty() {
+        return Err("says nothing".into());
+    }
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+    let end = end.ok_or("gives an answer with no end of HTTP's head")?;
     let (head, body) = answer.split_at(end + 4);
-    let head = std::str::from_utf8(head).map_err(|_| none())?;
-    let mut words = head.split_ascii_whitespace();
-    if !words.next().is_some_and(|word| word.starts_with("HTTP/1.")) {
-        return Err(none());
+    let head = String::from_utf8_lossy(head);
+    let line = head.lines().next().unwrap_or_default();
+    let mut words = line.split(' ');
+    if !words.next().is_some_and(|word| word.starts_with("HTTP/1.")) || words.next() != Some("200") {
+        let line: String = line.chars().take(80).collect();
+        return Err(format!("answers {line:?}"));
     }
-    if words.next() != Some("200") {
-        return Err("does not say which version it is".to_owned());
-    }
-    let greeting: Greeting = serde_json::from_slice(body).map_err(|_| none())?;
-    let newest = version(&greeting.api_version).ok_or_else(none)?;
+    let greeting: Greeting =
+        serde_json::from_slice(body).map_err(|error| format!("gives no version: {error}"))?;
+    let newest = version(&greeting.api_version).ok_or("names no API version")?;
     let oldest = version(&greeting.oldest).unwrap_or(OLDEST);
     let api = newest.min(NEWEST);
     if api < OLDEST {
@@ -205,8 +257,15 @@ fn version(text: &str) -> Option<(usize, usize)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::thread;
+
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(3);
 
     fn answer(body: &str) -> Vec<u8> {
         format!("HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\n\r\n{body}").into_bytes()
@@ -255,5 +314,61 @@ mod tests {
             "/run/podman/podman.sock",
         ];
         assert_eq!(texts, expected);
+    }
+
+    fn serve(peer: impl FnOnce(UnixStream) + Send + 'static) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        thread::spawn(move || peer(listener.accept().unwrap().0));
+        (directory, path)
+    }
+
+    #[test]
+    fn a_daemon_is_asked_for_its_version() {
+        let (_directory, path) = serve(|mut peer| {
+            let mut request = [0; REQUEST.len()];
+            peer.read_exact(&mut request).unwrap();
+            assert_eq!(request, REQUEST);
+            peer.write_all(&answer("{}")).unwrap();
+        });
+        assert_eq!(ask(&path, LONG).unwrap(), answer("{}"));
+    }
+
+    #[test]
+    fn nobody_keeps_us_waiting() {
+        // Silence; one byte at a time; bytes without end; no connection taken at all; nobody there.
+        let (_kept, silent) =
+            serve(|peer| drop(peer.try_clone().map(|peer| (peer, thread::park_timeout(LONG)))));
+        assert_eq!(ask(&silent, SHORT).err().unwrap().kind(), io::ErrorKind::TimedOut);
+        let (_kept, slow) = serve(|mut peer| {
+            while peer.write_all(b"x").is_ok() {
+                thread::park_timeout(Duration::from_millis(20));
+            }
+        });
+        assert_eq!(ask(&slow, SHORT).err().unwrap().kind(), io::ErrorKind::TimedOut);
+        let (_kept, endless) = serve(|mut peer| while peer.write_all(&[b'x'; 4096]).is_ok() {});
+        assert!(ask(&endless, LONG).err().unwrap().to_string().contains("no end"));
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("full");
+        let listener = UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let waiting: Vec<_> = (0..4).map(|_| ask(&path, SHORT)).collect();
+        assert!(waiting.iter().all(Result::is_err));
+        drop(listener);
+        assert_eq!(
+            ask(&path, SHORT).err().unwrap().kind(),
+            io::ErrorKind::ConnectionRefused
+        );
+    }
+
+    #[test]
+    fn only_sockets_of_this_machine_are_named() {
+        assert_eq!(named("unix:///a/b").unwrap(), PathBuf::from("/a/b"));
+        for other in ["tcp://example.com:2375", "ssh://x", "nonsense", "unix://a"] {
+            let error = named(other).unwrap_err();
+            assert!(error.to_string().contains(other), "{error}");
+        }
     }
 }

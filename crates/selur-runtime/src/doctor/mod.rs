@@ -17,22 +17,22 @@ mod users;
 pub use finding::{Checkup, Finding, Subject, Summary, Verdict};
 
 use crate::oci::rootless;
-use crate::{OciOptions, RuntimeError};
+use crate::{DockerOptions, OciOptions, RuntimeError};
 use facts::Facts;
 
 /// Looks at this machine. Blocks, for some seconds at most.
 ///
 /// ```no_run
-/// use selur_runtime::OciOptions;
+/// use selur_runtime::{DockerOptions, OciOptions};
 /// use selur_runtime::doctor::{self, Subject};
 ///
-/// let checkup = doctor::examine(&OciOptions::default(), Subject::oci_of_this_user());
+/// let checkup = doctor::examine(&OciOptions::default(), &DockerOptions::default(), Subject::oci_of_this_user());
 /// for finding in &checkup.findings {
 ///     println!("{}: {}: {}", finding.backend.title(), finding.check, finding.found);
 /// }
 /// assert!(checkup.usable);
 /// ```
-pub fn examine(options: &OciOptions, chosen: Subject) -> Checkup {
+pub fn examine(options: &OciOptions, docker: &DockerOptions, chosen: Subject) -> Checkup {
     let facts = Facts::read();
     let user = rustix::process::geteuid().as_raw();
     let mut findings = vec![Finding::ok(
@@ -42,7 +42,7 @@ pub fn examine(options: &OciOptions, chosen: Subject) -> Checkup {
     )];
     findings.extend(as_root(&facts, options, user));
     findings.extend(as_user(&facts, options, user));
-    findings.extend(sockets::findings());
+    findings.extend(sockets::findings(docker));
     Checkup::new(chosen, findings)
 }
 

@@ -8,8 +8,8 @@ use daemon::{Answer, Daemon, ok};
 use futures_util::StreamExt;
 use selur_protocol::{ContainerId, Signal, Status};
 use selur_runtime::{
-    ContainerSpec, Docker, DockerOptions, Effect, EventOptions, LogOptions, Operation, Runtime, RuntimeError,
-    VolumeOptions,
+    AttachOptions, ContainerSpec, Docker, DockerOptions, Effect, EventOptions, LogOptions, Operation,
+    Runtime, RuntimeError, SessionItem, VolumeOptions,
 };
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -96,9 +96,9 @@ fn a_socket_that_is_no_daemons_is_refused_in_words() {
     let gone = Daemon::start(|_, _| Answer::Raw(b""));
     for (daemon, words) in [
         (old, "1.41 is needed"),
-        (garbage, "no such daemon"),
+        (garbage, r#"answers "SSH-2.0-OpenSSH""#),
         (endless, "no end"),
-        (gone, "no such daemon"),
+        (gone, "says nothing"),
     ] {
         let socket = Some(daemon.socket());
         let error = Docker::open(DockerOptions { socket }).unwrap_err();
@@ -403,5 +403,46 @@ async fn a_name_that_a_loaded_file_moved_is_moved_back() {
             "POST /images/sha256:old/tag?repo=docker.io/library/a&tag=1",
             "DELETE /images/docker.io/library/b:1",
         ]
+    );
+}
+
+#[tokio::test]
+async fn a_daemon_that_notices_an_end_late_is_waited_for() {
+    const UPGRADED: &[u8] = b"HTTP/1.1 101 UPGRADED\r\nconnection: Upgrade\r\nupgrade: tcp\r\n\r\n";
+    let (attached, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (listed, _) = one("created", ID);
+    let daemon = Daemon::start(move |method, target| {
+        let inspected = |state: &str| {
+            let inspected = one(state, ID).1;
+            ok(inspected.replace(r#""Pid":7"#, r#""Pid":7,"ExitCode":3"#))
+        };
+        match (method, target) {
+            ("GET", target) if target.starts_with("/containers/json") => ok(listed.clone()),
+            ("GET", "/containers/d/json") if !attached.load(Ordering::SeqCst) => {
+                ok(one("created", ID).1.replace("2026-01", "0001-01"))
+            }
+            // It is started, and ends at once, which is seen after some looks.
+            ("GET", "/containers/d/json") => match looks.fetch_add(1, Ordering::SeqCst) {
+                0..3 => inspected("running"),
+                _ => inspected("exited"),
+            },
+            ("POST", target) if target.starts_with("/containers/d/attach") => {
+                attached.store(true, Ordering::SeqCst);
+                Answer::Raw(UPGRADED)
+            }
+            _ => missing(),
+        }
+    });
+    let docker = open(&daemon);
+    let session = docker.attach(ID, AttachOptions::default()).await.unwrap();
+    let items: Vec<_> = session.output.collect().await;
+    let [Ok(SessionItem::Ended { exit_code })] = items.as_slice() else {
+        panic!("{items:?}");
+    };
+    assert_eq!(*exit_code, Some(3));
+    let attachments = daemon.requests().into_iter();
+    assert_eq!(
+        attachments.filter(|request| request.contains("/attach")).count(),
+        1
     );
 }
