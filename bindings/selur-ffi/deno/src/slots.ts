@@ -1,0 +1,163 @@
+/**
+ * Requests without a copy: a slot of the guest's memory is reserved, the frame written there, the answer read in place.
+ *
+ * All slots of a bridge lie in its arena, which is one buffer here. It is emptied before the memory goes away: a view that
+ * is used too late has no bytes, and never reads what is not there.
+ *
+ * @module
+ */
+
+import { SelurError } from "./errors.ts";
+import { failure, out, outPointers } from "./library.ts";
+import { failed, freed, type Session } from "./session.ts";
+import { ANSWER_LAYOUT, ARENA_VIEW_LAYOUT, NOT_IN_ARENA, SLOT_VIEW_LAYOUT, Status } from "./symbols.ts";
+
+/** The guest's memory that slots lie in. */
+export class ArenaView {
+  /** It, as one buffer; empty once it is closed. */
+  readonly buffer: ArrayBuffer;
+  readonly #session: Session;
+  readonly #handle: bigint;
+  #isOpen = true;
+
+  /** Opens the arena of a bridge. */
+  constructor(session: Session) {
+    const at = outPointers();
+    session.check(session.functions.selur_arena_open(session.use(), at.out, at.problem));
+    this.#session = session;
+    this.#handle = out.longs[ARENA_VIEW_LAYOUT.arena / 8]!;
+    const data = Deno.UnsafePointer.create(out.longs[ARENA_VIEW_LAYOUT.data / 8]!);
+    const length = out.words[ARENA_VIEW_LAYOUT.length / 4]!;
+    this.buffer = Deno.UnsafePointerView.getArrayBuffer(data!, length);
+  }
+
+  /** Empties every view of it, and lets the memory go. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.buffer.transfer();
+    this.#session.functions.selur_arena_free(this.#handle);
+  }
+}
+
+/**
+ * A reserved part of the guest's memory, for one request frame at a time and its answer.
+ *
+ * ```ts
+ * import { Bridge } from "./mod.ts";
+ *
+ * using bridge = new Bridge({ runtime: "simulated" });
+ * using slot = bridge.reserve(64);
+ * // A ping of "hi": command 0, the length as 4 bytes, the payload.
+ * slot.bytes.set([0, 2, 0, 0, 0, 0x68, 0x69]);
+ * const answer = await slot.submit(7);
+ * console.log(new TextDecoder().decode(answer));
+ * ```
+ */
+export class Slot implements Disposable {
+  /** How many bytes it has: at least as many as were asked for. */
+  readonly capacity: number;
+  readonly #session: Session;
+  readonly #arena: ArenaView;
+  readonly #submit: Session["functions"]["selur_slot_submit"];
+  readonly #out: Deno.PointerValue;
+  readonly #problem: Deno.PointerValue;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #leave: (slot: Slot) => void;
+  readonly #handle: bigint;
+  #isHeld = true;
+  /** The answer before, whose place most often is that of the next one. */
+  #answer: Uint8Array<ArrayBuffer>;
+
+  /** Use {@linkcode Bridge.reserve}. */
+  constructor(
+    session: unknown,
+    arena: unknown,
+    bytes: number,
+    deadline: number,
+    leave: (slot: Slot) => void,
+  ) {
+    if (!isSession(session) || !(arena instanceof ArenaView)) throw new TypeError("use bridge.reserve()");
+    const at = outPointers();
+    const handle = session.use();
+    session.check(session.functions.selur_slot_reserve(handle, bytes, deadline, at.out, at.problem));
+    this.#session = session;
+    this.#arena = arena;
+    this.#leave = leave;
+    this.#submit = session.functions.selur_slot_submit;
+    this.#out = at.out;
+    this.#problem = at.problem;
+    this.#handle = out.longs[SLOT_VIEW_LAYOUT.slot / 8]!;
+    this.capacity = out.words[SLOT_VIEW_LAYOUT.capacity / 4]!;
+    const offset = out.words[SLOT_VIEW_LAYOUT.offset / 4]!;
+    this.#bytes = new Uint8Array(arena.buffer, offset, this.capacity);
+    this.#answer = this.#bytes.subarray(0, 0);
+  }
+
+  /**
+   * Where the frame is to be written: a view of the guest's memory. It has no bytes once the bridge is closed. Do not write
+   * to it when the slot is released: what is there belongs to others then.
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    if (!this.#isHeld) throw this.#gone();
+    return this.#bytes;
+  }
+
+  /**
+   * Hands over the frame in the slot: its first `frameLength` bytes.
+   *
+   * What is answered at once, every ping and most lists, gives a view of the answer where the guest wrote it: read it before
+   * the slot is submitted again or released. What takes longer gives a promise, and the slot can only be released then.
+   * `await` does for both.
+   */
+  submit(frameLength: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
+    if (!this.#isHeld) throw this.#gone();
+    const status = this.#submit(this.#handle, frameLength, this.#out, this.#problem);
+    if (status !== Status.success) throw failure(this.#session.functions, status);
+    const words = out.words;
+    const offset = words[ANSWER_LAYOUT.offset / 4]!;
+    const length = words[ANSWER_LAYOUT.length / 4]!;
+    const before = this.#answer;
+    if (before.byteOffset === offset && before.length === length) return before;
+    if (offset === NOT_IN_ARENA) return this.#elsewhere(length);
+    return this.#answer = new Uint8Array(this.#arena.buffer, offset, length);
+  }
+
+  /** Releases the slot. What it was submitted for goes on. Doing so again does nothing. */
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#session.functions.selur_slot_release(this.#handle);
+    this.#leave(this);
+  }
+
+  /** As {@linkcode Slot.release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** An answer that is to come, or that did not fit. */
+  #elsewhere(length: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
+    const isHere = out.words[0] === 0 && out.words[1] === 0;
+    if (isHere) {
+      const data = Deno.UnsafePointer.create(out.longs[ANSWER_LAYOUT.data / 8]!);
+      return new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(data!, length).slice(0));
+    }
+    return new Promise((resolve, reject) => {
+      this.#session.expect((answer) => {
+        if (answer.status === Status.success) resolve(answer.data);
+        else reject(failed(answer));
+      });
+    });
+  }
+
+  #gone(): SelurError {
+    return this.#session.isClosed ? freed() : new SelurError("invalid_request", RELEASED);
+  }
+}
+
+const RELEASED = "this slot was released: reserve another";
+
+function isSession(session: unknown): session is Session {
+  return typeof session === "object" && session !== null && "functions" in session;
+}
