@@ -65,7 +65,7 @@ pub(crate) fn measure(directory: &Path) -> Outcome<Vec<Row>> {
             bar: Some(Bar {
                 beside: "runc run",
                 other: median(runs),
-                most: MOST,
+                most: Some(MOST),
             }),
         },
         Row::plain("delete --force", median(deletes)),

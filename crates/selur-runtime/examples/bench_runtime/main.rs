@@ -1,5 +1,5 @@
 //! How long containers take, each beside a program that does the same: create + start beside `runc run` of an equal
-//! bundle, and `selur run --rm` beside `podman run --rm`. All run `/bin/true` of the same busybox, without a network.
+//! bundle, and `selur run --rm` beside `podman run --rm`. All run `/bin/true` of the same busybox.
 //!
 //! `just bench-runtime`, as root. One run, in which ours and theirs take turns; medians of 20. It works in a temporary
 //! directory, and writes `docs/benchmarks/runtime.md` with `--write` only.

@@ -41,34 +41,33 @@ pub(crate) fn measure(directory: &Path, selur: &Path) -> Outcome<Vec<Row>> {
     let theirs = theirs.trim();
 
     // Its own limits, which it raises, need a capability that not every root has.
-    let their_run = [
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--ulimit",
-        "nofile=1024:1024",
-        "--ulimit",
-        "nproc=1000:1000",
-    ];
-    let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
+    let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
+    let their_run = |network: &[&str]| podman(&[&["run", "--rm"], &limits[..], network, &[theirs]].concat());
+    let (mut our_times, mut their_times, mut bare_times) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..WARM_UP + ROUNDS {
         let (our_time, _) = timed(|| ours(&["run", "--rm", IMAGE]))?;
-        let (their_time, _) = timed(|| podman(&[&their_run[..], &[theirs]].concat()))?;
+        let (their_time, _) = timed(|| their_run(&[]))?;
+        let (bare_time, _) = timed(|| their_run(&["--network", "none"]))?;
         if round >= WARM_UP {
             our_times.push(our_time);
             their_times.push(their_time);
+            bare_times.push(bare_time);
         }
     }
-    Ok(vec![Row {
+    let our_time = median(our_times);
+    let beside = |beside, times, most| Row {
         what: "selur run --rm",
-        median: median(our_times),
+        median: our_time,
         bar: Some(Bar {
-            beside: "podman run --rm",
-            other: median(their_times),
-            most: MOST,
+            beside,
+            other: median(times),
+            most,
         }),
-    }])
+    };
+    Ok(vec![
+        beside("podman run --rm", their_times, Some(MOST)),
+        beside("podman run --rm --network none", bare_times, None),
+    ])
 }
 
 /// Where podman leaves a mount of its storage upon itself, which would keep the directory from being removed.

@@ -197,7 +197,7 @@ impl Unseen for Life {
 impl Patience {
     pub(super) fn new(limit: Duration) -> Patience {
         Patience {
-            delay: Duration::from_millis(1),
+            delay: Duration::from_micros(200),
             until: Instant::now() + limit,
         }
     }
@@ -208,7 +208,8 @@ impl Patience {
             return false;
         }
         std::thread::sleep(self.delay);
-        self.delay = (self.delay * 3 / 2).min(Duration::from_millis(5));
+        // In steps of a tenth of what was waited so far, nothing is waited for much longer than it takes.
+        self.delay = (self.delay * 11 / 10).min(Duration::from_millis(5));
         true
     }
 }

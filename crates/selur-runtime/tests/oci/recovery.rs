@@ -11,6 +11,7 @@ use selur_testkit::wait_until;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const COUNTING: &str =
@@ -355,11 +356,21 @@ async fn a_shim_whose_lock_outlasts_the_news_of_its_death_is_missed() {
     });
 }
 
+/// Makes a cgroup within one of the container's, as it may do itself: what is left is no matter for the shim alone.
+fn keep_cgroup(runc_state: &Path) {
+    let state = std::fs::read(runc_state.join("state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let cgroups = state["cgroup_paths"].as_object().unwrap();
+    let cgroup = cgroups.values().next().unwrap().as_str().unwrap();
+    std::fs::create_dir(Path::new(cgroup).join("inner")).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runc_that_cannot_delete_is_not_asked_all_the_time() {
     const WINDOW: std::time::Duration = std::time::Duration::from_secs(3);
     let mut world = World::new().await;
     let id = world.run("sleep 1000").await;
+    keep_cgroup(&world.root().runc_state(id));
     let path = |name: &str| world.directory.path().join(name);
     let (wrapper, calls, broken) = (path("runc"), path("calls"), path("broken"));
     let text = format!(
