@@ -23,6 +23,10 @@ test *arguments:
 test-c *part:
     scripts/test-c {{ if part == '' { '' } else { quote(part) } }}
 
+# ReScript on Deno: builds integrations/svalinn and runs its tests. `just test-svalinn 'part of a sentence'` runs some
+test-svalinn *part:
+    scripts/test-svalinn {{ if part == '' { '' } else { quote(part) } }}
+
 # Build selur for C programs and install it below PREFIX
 install-c prefix:
     scripts/install-c {{ prefix }}
