@@ -23,6 +23,10 @@ test *arguments:
 test-c *part:
     scripts/test-c {{ if part == '' { '' } else { quote(part) } }}
 
+# The Deno package: types, lints, documentation, harness. `just test-deno 'part of a sentence'` runs some
+test-deno *part:
+    scripts/test-deno {{ if part == '' { '' } else { quote(part) } }}
+
 # ReScript on Deno: builds integrations/svalinn and runs its tests. `just test-svalinn 'part of a sentence'` runs some
 test-svalinn *part:
     scripts/test-svalinn {{ if part == '' { '' } else { quote(part) } }}

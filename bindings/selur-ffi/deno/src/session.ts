@@ -97,6 +97,7 @@ export class Session {
   readonly #drained = new Batch();
   readonly #waited = new Batch();
   #pump: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #isWaiting = false;
   #isClosed = false;
 
@@ -225,10 +226,11 @@ export class Session {
 
   /** Closes and frees without blocking; what is in flight is answered `cancelled`. */
   async close(): Promise<void> {
-    if (this.#isClosed) {
-      await this.#pump;
-      return;
-    }
+    if (this.#isClosed) return await (this.#closing ?? this.#pump);
+    await (this.#closing = this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     this.#freeStreams();
     await this.functions.selur_bridge_close_nonblocking(this.handle, null);

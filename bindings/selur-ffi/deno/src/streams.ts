@@ -80,6 +80,7 @@ export class Source {
   readonly #handle: bigint;
   readonly #signal: AbortSignal | undefined;
   #isOpen = true;
+  #reason: unknown = new SelurError("invalid_request", "this stream was closed: open another");
   #reading: { reject: (reason: unknown) => void } | undefined;
   #abort = (): void => this.end({ reason: this.#signal?.reason });
 
@@ -144,13 +145,16 @@ export class Source {
     this.#isOpen = false;
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#session.freeStream(this.#handle);
-    if ("reason" in end) this.#reading?.reject(end.reason);
+    if ("reason" in end) {
+      this.#reason = end.reason;
+      this.#reading?.reject(end.reason);
+    }
     this.onEnd(end);
   }
 
   #use(): bigint {
     if (this.#session.isClosed) throw freed();
-    if (!this.#isOpen) throw new SelurError("invalid_request", "this stream was closed: open another");
+    if (!this.#isOpen) throw this.#reason;
     return this.#handle;
   }
 
@@ -209,10 +213,12 @@ export class ItemStream<T> extends ReadableStream<T> implements AsyncDisposable 
  *
  * async function answer(bridge: Bridge, container: string): Promise<string> {
  *   const session = await bridge.exec(container, { command: ["cat"], stdin: true });
+ *   // Who writes is held back until somebody reads: read at the same time.
+ *   const output = session.collect();
  *   const input = session.stdin.getWriter();
  *   await input.write(new TextEncoder().encode("42"));
  *   await input.close();
- *   return new TextDecoder().decode((await session.collect()).stdout);
+ *   return new TextDecoder().decode((await output).stdout);
  * }
  * ```
  */

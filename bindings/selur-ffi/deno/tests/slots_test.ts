@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { type Bridge, Command, type Slot } from "../mod.ts";
+import { fails, rejects, simulated } from "./support.ts";
+
+/** Writes a frame into a slot, and gives its length. */
+function write(slot: Slot, command: keyof typeof Command, payload: string): number {
+  const { written } = new TextEncoder().encodeInto(payload, slot.bytes.subarray(5));
+  slot.bytes.set([Command[command], written, written >> 8, written >> 16, 0]);
+  return 5 + written;
+}
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+function view(answer: Uint8Array | Promise<Uint8Array>): Uint8Array {
+  assert(answer instanceof Uint8Array, "this was to be answered at once");
+  return answer;
+}
+
+Deno.test("the answer of a ping lies in the slot that it was written to", async () => {
+  await using bridge = simulated();
+  using slot = bridge.reserve(128);
+  assert(slot.capacity >= 128 && slot.bytes.length === slot.capacity);
+  const answer = view(slot.submit(write(slot, "ping", "hello from Deno")));
+  assert.equal(text(answer), "hello from Deno");
+  assert.equal(answer.buffer, slot.bytes.buffer);
+  assert(answer.byteOffset >= slot.bytes.byteOffset);
+  assert(answer.byteOffset + answer.length <= slot.bytes.byteOffset + slot.capacity);
+});
+
+Deno.test("a slot is used again and again, and views of one place are one view", async () => {
+  await using bridge = simulated();
+  using slot = bridge.reserve(128);
+  const first = view(slot.submit(write(slot, "ping", "a".repeat(100))));
+  for (let round = 0; round < 1_000; round++) {
+    assert.equal(slot.submit(write(slot, "ping", `${round % 10}`.repeat(100))), first);
+    assert.equal(first[99], 0x30 + round % 10);
+  }
+  assert.equal(view(slot.submit(write(slot, "ping", "b"))).length, 1);
+  assert.equal(view(slot.submit(write(slot, "ping", ""))).length, 0);
+});
+
+Deno.test("a refusal leaves the slot to be used again", async () => {
+  await using bridge = simulated();
+  using slot = bridge.reserve(64);
+  fails("invalid_request", () => slot.submit(3));
+  fails("invalid_request", () => slot.submit(slot.capacity + 1));
+  fails("invalid_request", () => slot.submit(write(slot, "inspect_container", "no such name")));
+  assert.equal(text(view(slot.submit(write(slot, "ping", "on")))), "on");
+});
+
+Deno.test("what takes longer gives a promise, and the slot can only be released then", async () => {
+  await using bridge = simulated();
+  using slot = bridge.reserve(64);
+  const answer = slot.submit(write(slot, "create_container", "busybox"));
+  assert(answer instanceof Promise);
+  const id = text(await answer);
+  assert.match(id, /^[0-9a-f]{32}$/);
+  assert.deepEqual(await bridge.listContainers(), [id]);
+  fails("invalid_request", () => slot.submit(5));
+});
+
+Deno.test("a slot's promise rejects with the status, and with cancelled when the bridge is closed", async () => {
+  const bridge = simulated();
+  using slot = bridge.reserve(64);
+  const failing = slot.submit(write(slot, "create_container", "fault.test/create:network_error"));
+  await rejects("network_error", Promise.resolve(failing));
+  using other = bridge.reserve(64);
+  const hanging = rejects(
+    "cancelled",
+    Promise.resolve(other.submit(write(other, "create_container", "fault.test/hang:create"))),
+  );
+  await bridge.close();
+  await hanging;
+});
+
+Deno.test("a slot's deadline is that of its request", async () => {
+  await using bridge = simulated();
+  using slot = bridge.reserve(64, { deadlineMs: 10 });
+  await rejects(
+    "timeout",
+    Promise.resolve(slot.submit(write(slot, "create_container", "fault.test/hang:create"))),
+  );
+});
+
+Deno.test("an answer that does not fit into the slot comes all the same", async () => {
+  await using bridge = simulated();
+  const ids = await Promise.all(Array.from({ length: 50 }, () => bridge.createContainer("busybox")));
+  using slot = bridge.reserve(8);
+  let answer: string;
+  try {
+    answer = text(await slot.submit(write(slot, "list_containers", "")));
+  } catch {
+    fails("invalid_request", () => slot.submit(write(slot, "list_containers", "")));
+    answer = (await bridge.listContainers()).join("\n");
+  }
+  assert.deepEqual(answer.split("\n").sort(), ids.sort());
+});
+
+Deno.test("a released slot is refused", async () => {
+  await using bridge = simulated();
+  const slot = bridge.reserve(64);
+  slot.release();
+  slot.release();
+  slot[Symbol.dispose]();
+  assert.match(fails("invalid_request", () => slot.submit(5)).message, /reserve another/);
+  fails("invalid_request", () => slot.bytes);
+});
+
+Deno.test("the arena runs out at once, and has room again", async () => {
+  await using bridge = simulated();
+  const slots: Slot[] = [];
+  const error = fails("resource_exhausted", () => {
+    for (;;) slots.push(bridge.reserve(262_149));
+  });
+  assert.match(error.message, /arena has no room/);
+  assert(slots.length >= 2);
+  for (const slot of slots) slot.release();
+  using again = bridge.reserve(262_149);
+  assert(again.capacity >= 262_149);
+  fails("invalid_request", () => bridge.reserve(262_150));
+});
+
+/** Views that somebody kept. */
+function kept(bridge: Bridge): { slot: Slot; views: Uint8Array[] } {
+  const slot = bridge.reserve(64);
+  const answer = view(slot.submit(write(slot, "ping", "kept")));
+  return { slot, views: [slot.bytes, answer, slot.bytes.subarray(3)] };
+}
+
+Deno.test("views that are kept longer than the bridge are empty, and never read what is not there", async () => {
+  for (const end of [(bridge: Bridge) => bridge.free(), (bridge: Bridge) => bridge.close()]) {
+    const bridge = simulated();
+    const { slot, views } = kept(bridge);
+    await end(bridge);
+    for (const view of views) {
+      assert.equal(view.length, 0);
+      assert.equal(view[0], undefined);
+      view[0] = 1;
+    }
+    fails("invalid_request", () => slot.submit(9));
+    fails("invalid_request", () => slot.bytes);
+    slot.release();
+  }
+});
+
+Deno.test("a frame that lies in a slot is copied before it is called", async () => {
+  await using bridge = simulated();
+  using slot = bridge.reserve(64);
+  const frame = slot.bytes.subarray(0, write(slot, "ping", "copied"));
+  assert.equal(text((await bridge.call(frame)).data), "copied");
+  assert.equal(text(bridge.callSync(frame).data), "copied");
+});
