@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { LibraryError, SelurError } from "./errors.ts";
 import { ABI_VERSION, symbols } from "./symbols.ts";
 
-/** The functions that this module uses: opening a function costs a quarter of a millisecond. */
+/** The functions that this module uses. Deno compiles a way into each function that is opened: no others are. */
 const USED = [
   "selur_abi_version",
   "selur_version",

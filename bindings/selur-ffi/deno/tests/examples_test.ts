@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { folder, PACKAGE, PATIENCE_MS, run } from "./support.ts";
+import { folder, PACKAGE, PATIENCE_MS, ROOT, run } from "./support.ts";
 
 const EXAMPLES = new URL("examples/", PACKAGE);
 
@@ -43,7 +43,7 @@ async function runAsTheyStand(found: string[]): Promise<void> {
     const file = `${place.path}/program${index}.ts`;
     // Users have real containers; here they live in memory.
     const module = JSON.stringify(new URL("mod.ts", PACKAGE).href);
-    const source = program.replace('from "./mod.ts"', `from ${module}`)
+    const source = program.replace(/from "\.\/(bindings\/selur-ffi\/deno\/)?mod\.ts"/, `from ${module}`)
       .replaceAll("new Bridge()", 'new Bridge({ runtime: "simulated" })');
     assert.notEqual(source, program, program);
     Deno.writeTextFileSync(file, source);
@@ -67,6 +67,12 @@ async function runAsTheyStand(found: string[]): Promise<void> {
     assert.equal(code, 0, `${Deno.readTextFileSync(file)}\n${stderr}`);
   }
 }
+
+Deno.test("the program of the repository's README runs as it stands", async () => {
+  const found = programs(await Deno.readTextFile(new URL("README.md", ROOT)));
+  assert.equal(found.length, 1);
+  await runAsTheyStand(found);
+});
 
 Deno.test("the programs of the README run as they stand", async () => {
   const found = programs(await Deno.readTextFile(new URL("README.md", PACKAGE)));
