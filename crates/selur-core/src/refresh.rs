@@ -7,7 +7,8 @@
 use crate::effect;
 use crate::guest::Broken;
 use crate::shared::{Access, Shared};
-use crate::state::{State, Work};
+use crate::state::{Place, State, Work};
+use crate::waiting::Line;
 use crate::{Error, Response};
 use futures_util::{FutureExt, StreamExt};
 use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, Request, Subject, abi};
@@ -199,6 +200,31 @@ impl State {
         }
         for number in served {
             self.resubmit(number, work)?;
+        }
+        self.retry_next(work)
+    }
+
+    /// Tries what came while the runtime was listed. Who comes from now on finds in the kernel's table what the listing
+    /// brought, and must not overtake them there. What is not found yet waits for a listing of its own, as before.
+    fn retry_next(&mut self, work: &mut Work) -> Result<(), Broken> {
+        let next: Vec<u64> = self.refresh.next.iter().copied().collect();
+        for number in next {
+            let Some(request) = self.requests.get_mut(&number) else {
+                continue;
+            };
+            match std::mem::replace(&mut request.place, Place::Moving) {
+                Place::Refreshing(frame) if !self.refresh.is_wanted_for(&frame) => {
+                    let line = Line::of(request.subject.command());
+                    request.place = Place::Waiting(frame);
+                    self.refresh.remove(number);
+                    let is_behind_others = self.waiting.is_blocked(line);
+                    self.waiting.add(line, number);
+                    if !is_behind_others {
+                        self.resubmit(number, work)?;
+                    }
+                }
+                place => request.place = place,
+            }
         }
         Ok(())
     }

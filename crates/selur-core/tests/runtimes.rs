@@ -300,6 +300,37 @@ fn a_listing_that_fails_is_told_and_tried_again() {
     bridge.start_container("web").expect("it is listed now");
 }
 
+#[test]
+fn what_came_during_the_first_listing_is_not_overtaken_by_what_comes_after_it() {
+    let (let_go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = begun.clone();
+    let bridge = over(Arc::new(Scripted {
+        lists: Box::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            // Goes on when the test says so, or has ended.
+            let _ = gate.lock().expect("the gate").recv();
+            Ok(Vec::new())
+        }),
+        ..Scripted::obedient()
+    }));
+    let submit = |command, fields: &[&str]| bridge.submit(&frame(command, fields)).expect("submitted");
+    let mut create = submit(Command::CreateContainer, &["nginx", "web"]);
+    until("the first listing", || begun.load(Ordering::SeqCst) == 1);
+    let mut start = submit(Command::StartContainer, &["web"]);
+    let_go.send(()).expect("the runtime waits");
+    // There is no further listing before the test ends: whatever were to wait for one would be overtaken.
+    for ticket in [&mut create, &mut start] {
+        let response = ticket.wait_for(PATIENCE).expect("an answer");
+        assert_eq!(response.status(), Status::Success);
+    }
+    let mut stop = submit(Command::StopContainer, &["web"]);
+    let response = stop.wait_for(PATIENCE).expect("an answer");
+    assert_eq!(response.status(), Status::Success);
+    drop(let_go);
+}
+
 /// A runtime whose observations panic: the first time when they are asked for, the second when they come.
 struct Blind(Scripted, AtomicUsize);
 
