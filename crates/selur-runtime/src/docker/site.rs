@@ -9,8 +9,8 @@ use super::transport::Client;
 use super::watch::Hub;
 use crate::{Observation, RuntimeError};
 use futures_util::stream::{self, StreamExt};
-use selur_protocol::ContainerId;
 use selur_protocol::abi::Report;
+use selur_protocol::{ContainerId, Status};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,7 +85,19 @@ impl Site {
     }
 
     /// Looks at a container; there is none of this id, or it is another's, if there is nothing.
-    pub(super) async fn look(&self, id: ContainerId) -> Result<Option<Look>, RuntimeError> {
+    ///
+    /// It is done in a task of its own. Looks come one after another, and whoever reads a stream may stop polling it in the
+    /// middle of one: that must not keep the others waiting.
+    pub(super) async fn look(self: &Arc<Self>, id: ContainerId) -> Result<Option<Look>, RuntimeError> {
+        let site = self.clone();
+        let mut looking = Looking(tokio::spawn(async move { site.look_in_turn(id).await }));
+        (&mut looking.0).await.unwrap_or_else(|error| {
+            let message = "the look at the container ended unexpectedly";
+            Err(RuntimeError::with_source(Status::InternalError, message, error))
+        })
+    }
+
+    async fn look_in_turn(&self, id: ContainerId) -> Result<Option<Look>, RuntimeError> {
         let entry = self.entry(id);
         let look = self.look_at(id, &entry).await;
         // Nothing is kept of what does not exist; ids are not used again.
@@ -128,7 +140,7 @@ impl Site {
     }
 
     /// The same of a container that must be there.
-    pub(super) async fn expect(&self, id: ContainerId) -> Result<Look, RuntimeError> {
+    pub(super) async fn expect(self: &Arc<Self>, id: ContainerId) -> Result<Look, RuntimeError> {
         self.look(id).await?.ok_or_else(|| failure::not_found(id))
     }
 
@@ -208,7 +220,7 @@ impl Site {
     ///
     /// The list says less than a look. One is spared for what is as it was when it was last looked at, as long as the
     /// daemon tells of every change.
-    pub(super) async fn list(&self) -> Result<Vec<Observation>, RuntimeError> {
+    pub(super) async fn list(self: &Arc<Self>) -> Result<Vec<Observation>, RuntimeError> {
         let is_told = self.hub.is_live();
         let listed = self.ours().await;
         let listed =
@@ -268,7 +280,7 @@ impl Site {
     }
 
     /// Looks again at what a list does not show any more.
-    async fn forget_all_but(&self, there: &HashSet<ContainerId>) {
+    async fn forget_all_but(self: &Arc<Self>, there: &HashSet<ContainerId>) {
         let known: Vec<ContainerId> = lock(&self.entries).keys().copied().collect();
         for id in known.into_iter().filter(|id| !there.contains(id)) {
             let _ = self.look(id).await;
@@ -287,6 +299,15 @@ impl Site {
                 site.entry(id).is_due.store(false, Ordering::SeqCst);
             }
         });
+    }
+}
+
+/// A look that ends when nobody waits for it any more.
+struct Looking(JoinHandle<Result<Option<Look>, RuntimeError>>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -52,7 +52,7 @@ enum Sample {
     Ended,
 }
 
-async fn sample(site: &Site, id: ContainerId) -> Result<Sample, RuntimeError> {
+async fn sample(site: &Arc<Site>, id: ContainerId) -> Result<Sample, RuntimeError> {
     let Some(look) = site.look(id).await? else {
         return Ok(Sample::Ended);
     };
@@ -189,7 +189,7 @@ const COLUMNS: &str = "-o pid,ppid,uid,stat,rss,times,args";
 
 /// The processes of a running container. Docker runs the host's `ps`; podman tells their ids, and what the host knows of
 /// them is read here.
-pub(super) async fn top(site: &Site, id: ContainerId) -> Result<Vec<ContainerProcess>, RuntimeError> {
+pub(super) async fn top(site: &Arc<Site>, id: ContainerId) -> Result<Vec<ContainerProcess>, RuntimeError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Processes {

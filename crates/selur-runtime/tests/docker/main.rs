@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use selur_protocol::{ContainerId, Signal, Status};
 use selur_runtime::{
     AttachOptions, ContainerSpec, Docker, DockerOptions, Effect, EventOptions, LogOptions, Operation,
-    Runtime, RuntimeError, SessionItem, VolumeOptions,
+    Runtime, RuntimeError, SessionItem, StatsOptions, VolumeOptions,
 };
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -445,4 +445,33 @@ async fn a_daemon_that_notices_an_end_late_is_waited_for() {
         attachments.filter(|request| request.contains("/attach")).count(),
         1
     );
+}
+
+/// Looks at one container are taken one after another.
+#[tokio::test]
+async fn a_reader_that_stops_in_the_middle_of_a_look_holds_nobody_up() {
+    let looks = AtomicUsize::new(0);
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let (listed, inspected) = one("running", ID);
+    let daemon = Daemon::start(move |method, target| match (method, target) {
+        ("GET", target) if target.starts_with("/containers/json") => ok(listed.clone()),
+        ("GET", "/containers/d/json") => {
+            if looks.fetch_add(1, Ordering::SeqCst) == 1 {
+                let _ = may_go_on.lock().unwrap().recv();
+            }
+            ok(inspected.clone())
+        }
+        _ => missing(),
+    });
+    let docker = open(&daemon);
+    let mut stats = docker.stats(ID, StatsOptions::default()).await.unwrap();
+    let mut sample = stats.next();
+    let is_look = |request: &&String| request.starts_with("GET /containers/d/json");
+    while daemon.requests().iter().filter(is_look).count() < 2 {
+        assert!(futures_util::poll!(&mut sample).is_pending());
+        tokio::task::yield_now().await;
+    }
+    go_on.send(()).unwrap();
+    perform(&docker, Operation::Inspect).await.unwrap();
 }
