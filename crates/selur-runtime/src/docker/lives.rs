@@ -6,7 +6,7 @@
 //!
 //! | what differs | what is told |
 //! |---|---|
-//! | the moment of the last start | a new generation; as many as there were restarts between, if more |
+//! | the moment of the last start | a new generation; one more for each restart between |
 //! | a start was tried and failed | a new generation, which has ended |
 //! | the state or the exit code | the next sequence of the same generation |
 //!
@@ -22,7 +22,7 @@ use selur_protocol::{ContainerId, ContainerName, Signal, State};
 use selur_shim::Moment;
 
 /// How long podman may take from a process's end to what its policy does about it, in nanoseconds.
-const CLEANUP_NS: u64 = 10_000_000_000;
+const CLEANUP_NS: u64 = 30_000_000_000;
 
 /// What one look found.
 #[derive(Clone, Debug)]
@@ -32,7 +32,8 @@ pub(super) struct Facts {
     pub(super) name: Option<String>,
     pub(super) state: State,
     pub(super) exit_code: Option<i32>,
-    pub(super) restart_count: u32,
+    /// How many restarts have begun: Docker counts one from the end on that it follows.
+    restarts: u32,
     /// What stop sends.
     pub(super) stop_signal: Signal,
     pub(super) spec: ContainerSpec,
@@ -60,6 +61,7 @@ impl Facts {
         let code = i32::try_from(found.state.exit_code).ok();
         let code = code.filter(|code| (0..=255).contains(code));
         let mut state = documents::state(&found.state.status);
+        let restarts = restart_count.saturating_sub(u32::from(state == State::Restarting));
         // dockerd leaves what could not be started as it was made, but for the exit code.
         if state == State::Created && code.is_some_and(|code| code != 0) {
             state = State::Stopped;
@@ -98,7 +100,7 @@ impl Facts {
             name,
             state,
             exit_code,
-            restart_count,
+            restarts,
             stop_signal,
             spec,
             is_made_ready,
@@ -171,7 +173,11 @@ impl Track {
         };
         let mut after = before.clone();
         after.name.clone_from(&facts.name);
-        let restarts = facts.restart_count.saturating_sub(before.counted);
+        // Docker counts from the last start by hand on, podman from the creation on.
+        let restarts = facts.restarts.checked_sub(before.counted);
+        let restarts = restarts.unwrap_or(facts.restarts);
+        let is_by_hand = matches!(before.report.state, State::Created | State::Stopped);
+        let starts = restarts.saturating_add(u32::from(is_by_hand)).max(1);
         let has_started = facts.started_ns.is_some() && facts.started_ns != before.started_ns;
         let has_failed = before.report.state == State::Created
             && facts.state == State::Stopped
@@ -184,10 +190,10 @@ impl Track {
         };
         let differs = (before.report.state, before.report.exit_code) != (facts.state, exit_code);
         if has_started || has_failed {
-            after.report.generation = before.report.generation.saturating_add(restarts.max(1));
+            after.report.generation = before.report.generation.saturating_add(starts);
             after.report.sequence = 0;
             after.started_ns = facts.started_ns;
-            after.counted = facts.restart_count;
+            after.counted = facts.restarts;
         } else if differs {
             after.report.sequence = before.report.sequence.saturating_add(1);
         }
@@ -200,7 +206,7 @@ impl Track {
     fn first(facts: &Facts) -> Track {
         let generation = match facts.state {
             State::Created => 0,
-            _ => facts.restart_count.saturating_add(1),
+            _ => facts.restarts.saturating_add(1),
         };
         Track {
             report: Report {
@@ -211,7 +217,7 @@ impl Track {
             },
             name: facts.name.clone(),
             started_ns: facts.started_ns,
-            counted: facts.restart_count,
+            counted: facts.restarts,
         }
     }
 }
@@ -278,6 +284,26 @@ mod tests {
             (1, State::Stopped)
         );
         assert_eq!((failed.report.exit_code, is_news), (Some(127), true));
+    }
+
+    #[test]
+    fn restarts_before_the_first_look_after_a_start_are_counted() {
+        let (created, _) = Track::after(None, &facts("created", 0, 0, 0));
+        let (running, _) = Track::after(Some(&created), &facts("running", 2, 1, 0));
+        assert_eq!(running.report.generation, 2);
+        let (ended, _) = Track::after(Some(&running), &facts("exited", 3, 2, 3));
+        assert_eq!(ended.report.generation, 3);
+        // The one that is waited for has not begun.
+        let (waits, _) = Track::after(Some(&created), &facts("restarting", 1, 1, 3));
+        let (runs, _) = Track::after(Some(&waits), &facts("running", 2, 1, 0));
+        assert_eq!((waits.report.generation, runs.report.generation), (1, 2));
+        let (late, _) = Track::after(None, &facts("restarting", 1, 1, 3));
+        assert_eq!(late.report.generation, 1);
+        // Started by hand, and once more by its policy.
+        for (restarts, daemon) in [(1, "Docker"), (3, "podman")] {
+            let (again, _) = Track::after(Some(&ended), &facts("running", 5, restarts, 0));
+            assert_eq!(again.report.generation, 5, "{daemon}");
+        }
     }
 
     #[test]
