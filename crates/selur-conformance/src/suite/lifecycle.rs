@@ -226,6 +226,32 @@ pub async fn what_a_process_wrote_is_in_the_logs(fixture: &impl Fixture) {
     );
 }
 
+/// Who follows before the start sees every run, and who asks for the end of the log sees the rest of them.
+pub async fn a_followed_log_goes_on_through_restarts(fixture: &impl Fixture) {
+    let mut program = fixture.exits(3);
+    program.spec.restart = RestartPolicy::OnFailure(Some(2));
+    let subject = Subject::created(fixture, program).await;
+    let runtime = fixture.runtime();
+    let follow = async |tail_lines| {
+        let options = LogOptions {
+            follow: true,
+            tail_lines,
+            ..LogOptions::default()
+        };
+        let stream = runtime.logs(subject.id, options).await.expect("logs");
+        stream.map(|entry| entry.expect("an entry"))
+    };
+    let whole = follow(None).await;
+    subject.report(Operation::Start).await;
+    let rest = follow(Some(1)).await;
+    let (whole, rest): (Vec<_>, Vec<_>) = tokio::join!(whole.collect(), rest.collect());
+    assert_eq!(whole.len(), 3, "{whole:?}");
+    assert!(!rest.is_empty() && whole.ends_with(&rest), "{whole:?} {rest:?}");
+    subject.until(State::Stopped).await;
+    assert_eq!(subject.log().await, whole);
+    subject.remove().await;
+}
+
 /// Its name would be left without content.
 pub async fn an_image_in_use_is_not_deleted(fixture: &impl Fixture) {
     let runtime = fixture.runtime();

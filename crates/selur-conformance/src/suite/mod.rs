@@ -160,6 +160,7 @@ macro_rules! runtime_suite {
             forced_delete_ends_what_runs_and_is_idempotent,
             inspect_tells_what_was_asked_for,
             what_a_process_wrote_is_in_the_logs,
+            a_followed_log_goes_on_through_restarts,
             an_image_in_use_is_not_deleted,
             what_is_so_already_is_done_without_a_change,
             an_unknown_container_is_not_found,

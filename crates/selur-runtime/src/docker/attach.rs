@@ -1,17 +1,17 @@
 //! Attaches to containers' first processes: through the daemon's own attachments, one for each time the process runs.
 
 use super::failure::{self, About, invalid};
+use super::frames::Frames;
 use super::lifecycle::{until, wait};
 use super::session::{self, Input, NO_DETACH_KEYS, Output, Terminal};
 use super::site::{Look, Site};
-use super::transport::Call;
-use crate::{AttachOptions, RuntimeError, Session, SessionInput, SessionItem};
+use super::transport::{Call, Pipe};
+use crate::{AttachOptions, RuntimeError, Session, SessionItem};
 use futures_util::stream::{self, StreamExt};
 use hyper::Method;
 use selur_protocol::{ContainerId, State};
 use std::sync::Arc;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) async fn attach(
     site: &Arc<Site>,
@@ -28,15 +28,24 @@ pub(super) async fn attach(
     if look.facts.state == State::Stopped {
         return Err(failure::wrong_state("attach to", State::Stopped));
     }
-    let (input, output) = connect(site, &look, options).await?;
+    let pipe = connect(site, &look, options).await?;
+    let takes = if options.stdin { Input::Shared } else { Input::None };
+    let frames = Frames::new(look.facts.spec.terminal);
+    let terminal = look
+        .facts
+        .spec
+        .terminal
+        .then(|| Terminal::of_container(site, id, &look));
+    let (input, output) = session::open(pipe, takes, frames, terminal);
     if site.expect(id).await?.facts.is_made_ready {
         return Err(failure::wrong_state("attach to", State::Stopped));
     }
     let attachment = Attachment {
         site: site.clone(),
         id,
-        generation: to_run(&look),
+        generation: look.to_run(),
         output,
+        input: None,
     };
     let items = stream::unfold(Some(attachment), |attachment| async {
         let mut attachment = attachment?;
@@ -52,19 +61,7 @@ pub(super) async fn attach(
     })
 }
 
-/// The generation whose process it is: of what was never started, the first.
-fn to_run(look: &Look) -> u32 {
-    let report = look.report;
-    report
-        .generation
-        .saturating_add(u32::from(report.state == State::Created))
-}
-
-async fn connect(
-    site: &Arc<Site>,
-    look: &Look,
-    options: AttachOptions,
-) -> Result<(mpsc::Sender<SessionInput>, Output), RuntimeError> {
+async fn connect(site: &Site, look: &Look, options: AttachOptions) -> Result<Pipe, RuntimeError> {
     let facts = &look.facts;
     let text = |wanted: bool| if wanted { "true" } else { "false" };
     let path = format!("/containers/{}/attach", facts.daemon_id);
@@ -79,14 +76,7 @@ async fn connect(
     let call = Call::new(Method::POST, &path).query(&query).upgrading();
     let opened = async { site.client.send(call, None).await?.into_pipe().await };
     let pipe = opened.await;
-    let pipe =
-        pipe.map_err(|error| error.into_runtime(About::Container, "cannot attach to the container"))?;
-    let terminal = facts.spec.terminal.then(|| Terminal {
-        site: site.clone(),
-        path: format!("/containers/{}/resize", facts.daemon_id),
-    });
-    let takes = if options.stdin { Input::Shared } else { Input::None };
-    Ok(session::open(pipe, takes, terminal))
+    pipe.map_err(|error| error.into_runtime(About::Container, "cannot attach to the container"))
 }
 
 struct Attachment {
@@ -94,6 +84,8 @@ struct Attachment {
     id: ContainerId,
     generation: u32,
     output: Output,
+    /// What was sent to the first process goes nowhere when another one runs; its terminal's size is taken all the same.
+    input: Option<DropGuard>,
 }
 
 impl Attachment {
@@ -122,7 +114,9 @@ impl Attachment {
                 });
             }
             // Its policy has started it again. What is sent goes nowhere from here on: each process has its own input.
-            let (_, output) = connect(&self.site, &look, AttachOptions::default()).await?;
+            let pipe = connect(&self.site, &look, AttachOptions::default()).await?;
+            let frames = Frames::new(look.facts.spec.terminal);
+            let (_, output) = session::open(pipe, Input::None, frames, None);
             let after = self.site.look(self.id).await?;
             if let Some(ended) = after.filter(|after| after.facts.is_made_ready) {
                 return Ok(SessionItem::Ended {
@@ -130,7 +124,8 @@ impl Attachment {
                 });
             }
             self.generation = look.report.generation;
-            self.output = output;
+            let before = std::mem::replace(&mut self.output, output).into_input();
+            self.input.get_or_insert(before);
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::SHORT_ANSWER_BYTES;
 use super::documents::{InspectedExec, Made};
 use super::failure::{self, About, DaemonError, exec_refusal};
+use super::frames::Frames;
 use super::lifecycle::until;
 use super::session::{self, Input, NO_DETACH_KEYS, Output, Terminal};
 use super::site::{Look, Site};
@@ -95,12 +96,10 @@ async fn begin(
         process.has_ended = matches!(error, DaemonError::Refused { .. });
         refused(error)
     })?;
-    let terminal = terminal.then(|| Terminal {
-        site: site.clone(),
-        path: format!("/exec/{}/resize", process.exec),
-    });
+    let frames = Frames::new(terminal);
+    let terminal = terminal.then(|| Terminal::of_exec(&site, &process.exec));
     let takes = if stdin { Input::Own } else { Input::None };
-    let (input, mut output) = session::open(pipe, takes, terminal.clone());
+    let (input, mut output) = session::open(pipe, takes, frames, terminal.clone());
     process.wait_until_it_runs(&mut output).await?;
     if let (Some(terminal), Some(size)) = (terminal, size) {
         terminal.resize(size).await;

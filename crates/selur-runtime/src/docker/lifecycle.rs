@@ -22,9 +22,17 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what was begun may take to its end when nobody wants it any more.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long to wait between two looks that no event has caused: first, and at most.
-const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+pub(super) const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// The same for what may take days.
+pub(super) const PATIENT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 impl Look {
+    /// The generation whose process it is: of what was never started, the first.
+    pub(super) fn to_run(&self) -> u32 {
+        let is_new = self.report.state == State::Created;
+        self.report.generation.saturating_add(u32::from(is_new))
+    }
+
     pub(super) fn done(self) -> Done {
         Done {
             report: Some(self.report),
@@ -320,8 +328,18 @@ pub(super) async fn wait(
     id: ContainerId,
     is_so: impl Fn(&Look) -> bool,
 ) -> Result<Look, RuntimeError> {
+    wait_with(site, id, LOOK, is_so).await
+}
+
+/// The same with another patience between looks that no event has caused: first, and at most.
+pub(super) async fn wait_with(
+    site: &Arc<Site>,
+    id: ContainerId,
+    patience: (Duration, Duration),
+    is_so: impl Fn(&Look) -> bool,
+) -> Result<Look, RuntimeError> {
     let mut changes = site.changes(id);
-    let mut pause = LOOK.0;
+    let mut pause = patience.0;
     loop {
         changes.mark_unchanged();
         let look = site.expect(id).await?;
@@ -332,7 +350,7 @@ pub(super) async fn wait(
         changes.mark_unchanged();
         let at = Instant::now() + pause;
         tokio::select! {
-            _ = tokio::time::sleep_until(at) => pause = (pause * 2).min(LOOK.1),
+            _ = tokio::time::sleep_until(at) => pause = (pause * 2).min(patience.1),
             _ = changes.changed() => {}
         }
     }

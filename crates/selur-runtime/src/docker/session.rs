@@ -5,15 +5,18 @@
 
 use super::failure::{About, DaemonError};
 use super::frames::Frames;
-use super::site::Site;
+use super::lifecycle::{PATIENT, wait_with};
+use super::site::{Look, Site};
 use super::transport::{Call, Pipe};
+use super::watch;
 use crate::{INPUTS_IN_FLIGHT, MAX_PIECE_BYTES, RuntimeError, SessionInput, SessionItem, TerminalSize};
 use hyper::Method;
 use hyper::body::Bytes;
+use selur_protocol::{ContainerId, State};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What the daemon would take for a wish to detach, which is not its matter. It cannot be told that there is none, so
@@ -32,20 +35,71 @@ pub(super) struct Output {
     ahead: VecDeque<SessionItem>,
     is_over: bool,
     /// Ends the input.
-    _gone: DropGuard,
+    gone: DropGuard,
 }
 
 /// Where terminals' sizes are told.
 #[derive(Clone, Debug)]
 pub(super) struct Terminal {
-    pub(super) site: Arc<Site>,
+    site: Arc<Site>,
     /// `/exec/ID/resize` or `/containers/ID/resize`.
-    pub(super) path: String,
+    path: String,
+    /// The container whose first process has it, and the generation that was attached to.
+    container: Option<(ContainerId, Option<u32>)>,
+    /// Held while one is told, so that the last one is the last that the daemon hears.
+    size: Arc<Mutex<Option<TerminalSize>>>,
 }
 
 impl Terminal {
-    /// Gives it a size. What has ended has none.
+    pub(super) fn of_exec(site: &Arc<Site>, exec: &str) -> Terminal {
+        Terminal {
+            site: site.clone(),
+            path: format!("/exec/{exec}/resize"),
+            container: None,
+            size: Arc::default(),
+        }
+    }
+
+    /// That of a container's first process: of each, if its policy starts it again.
+    pub(super) fn of_container(site: &Arc<Site>, id: ContainerId, look: &Look) -> Terminal {
+        let generation = Some(look.report.generation).filter(|_| look.report.state != State::Created);
+        Terminal {
+            site: site.clone(),
+            path: format!("/containers/{}/resize", look.facts.daemon_id),
+            container: Some((id, generation)),
+            size: Arc::default(),
+        }
+    }
+
+    /// Gives it a size. What has ended has none, and to dockerd what has not begun.
     pub(super) async fn resize(&self, size: TerminalSize) {
+        let mut last = self.size.lock().await;
+        *last = Some(size);
+        self.tell(size).await;
+    }
+
+    /// Gives it the size again each time that a process of another generation runs: that one has a terminal of its own.
+    async fn keep_size(&self) {
+        let Some((id, mut generation)) = self.container else {
+            return;
+        };
+        watch::ensure(&self.site);
+        loop {
+            let runs_anew = |look: &Look| {
+                look.facts.state == State::Running && Some(look.report.generation) != generation
+            };
+            let Ok(look) = wait_with(&self.site, id, PATIENT, runs_anew).await else {
+                return;
+            };
+            generation = Some(look.report.generation);
+            let last = self.size.lock().await;
+            if let Some(size) = *last {
+                self.tell(size).await;
+            }
+        }
+    }
+
+    async fn tell(&self, size: TerminalSize) {
         let (rows, columns) = (size.rows.to_string(), size.columns.to_string());
         let query = [("h", rows.as_str()), ("w", columns.as_str())];
         let call = Call::new(Method::POST, &self.path).query(&query);
@@ -64,10 +118,11 @@ pub(super) enum Input {
     Shared,
 }
 
-/// Makes the two ends of a session.
+/// Makes the two ends of a session. What a terminal writes has no headers.
 pub(super) fn open(
     pipe: Pipe,
     takes: Input,
+    frames: Frames,
     terminal: Option<Terminal>,
 ) -> (mpsc::Sender<SessionInput>, Output) {
     let (source, target) = tokio::io::split(pipe);
@@ -75,13 +130,17 @@ pub(super) fn open(
     let gone = CancellationToken::new();
     let output = Output {
         source,
-        frames: Frames::new(terminal.is_some()),
+        frames,
         bytes: Bytes::new(),
         buffer: vec![0; MAX_PIECE_BYTES],
         ahead: VecDeque::new(),
         is_over: false,
-        _gone: gone.clone().drop_guard(),
+        gone: gone.clone().drop_guard(),
     };
+    if let Some(terminal) = terminal.clone() {
+        let gone = gone.clone();
+        tokio::spawn(async move { gone.run_until_cancelled(terminal.keep_size()).await });
+    }
     let feeding = feed(target, takes, terminal, inputs);
     tokio::spawn(async move {
         // The writing half stays open until the output is dropped: some daemons end both at once.
@@ -146,6 +205,11 @@ impl Output {
         let item = self.read().await?;
         self.ahead.extend(item);
         Ok(())
+    }
+
+    /// The input of a session that goes on with another output.
+    pub(super) fn into_input(self) -> DropGuard {
+        self.gone
     }
 
     /// What was read ahead.
