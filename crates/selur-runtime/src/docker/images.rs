@@ -397,10 +397,10 @@ pub(super) fn image(reference: String, found: InspectedImage) -> Image {
     }
 }
 
-/// The digest of the manifest: the one by which the image's registry knows it, else any other's; else the image's own id,
-/// which is that of its configuration.
+/// The digest of the manifest: the one that the reference names, else one by which the image's registry knows it, else any
+/// other's; else the image's own id, which is that of its configuration.
 fn digest(reference: &str, repo_digests: &[String], id: &str) -> String {
-    let (repository, _) = split(reference);
+    let (repository, wanted) = split(reference);
     let known = repo_digests.iter().filter_map(|known| {
         let (name, digest) = known.split_once('@')?;
         let name = in_full(name).ok()?;
@@ -409,7 +409,7 @@ fn digest(reference: &str, repo_digests: &[String], id: &str) -> String {
     let mut known: Vec<_> = known
         .filter(|(_, digest)| digest.starts_with("sha256:"))
         .collect();
-    known.sort_by_key(|(is_own, _)| !is_own);
+    known.sort_by_key(|(is_own, digest)| (!is_own, digest != wanted));
     let first = known.into_iter().next().map(|(_, digest)| digest);
     first.unwrap_or_else(|| format!("sha256:{}", id.trim_start_matches("sha256:")))
 }
@@ -444,11 +444,16 @@ pub(super) fn absent(reference: &str) -> RuntimeError {
     )
 }
 
-/// What is wrong with a file is the caller's to mend.
+/// What is wrong with a file is the caller's to mend. No registry is asked: words that sound like one's are of the file.
 pub(super) fn broken_file(error: DaemonError, path: &Path) -> RuntimeError {
+    if !matches!(error, DaemonError::Refused { .. }) {
+        return error.into_runtime(About::Image, format_args!("cannot load {}", path.display()));
+    }
     let error = error.into_runtime(About::Image, format_args!("cannot load {}", path.display()));
     match error.status() {
-        Status::InternalError | Status::ImageNotFound => failure::reworded(Status::InvalidRequest, error),
+        Status::InternalError | Status::ImageNotFound | Status::NetworkError => {
+            failure::reworded(Status::InvalidRequest, error)
+        }
         _ => error,
     }
 }
@@ -485,5 +490,9 @@ mod tests {
         assert_eq!(digest(reference, &known, "sha256:3"), "sha256:2");
         assert_eq!(digest("docker.io/library/y:1", &known, "sha256:3"), "sha256:1");
         assert_eq!(digest(reference, &[], "3"), "sha256:3");
+        // One image, packed twice.
+        let twice = ["nginx@sha256:1".to_owned(), "nginx@sha256:2".to_owned()];
+        let named = "docker.io/library/nginx@sha256:2";
+        assert_eq!(digest(named, &twice, "sha256:3"), "sha256:2");
     }
 }

@@ -1,18 +1,21 @@
-//! Takes images from files into the daemon's store: the daemon reads them, and says what it found.
+//! Takes images from files into the daemon's store: the daemon reads them, and says what it found. What is compressed is sent
+//! decompressed: podman reads nothing else.
 
-use super::documents::Told;
+use super::documents::{ListedImage, Told};
 use super::failure::invalid;
 use super::images::{absent, broken_file, image, images_of, in_full, inspect, listed, next, remove, tag};
 use super::site::Site;
 use super::transport::{Call, Payload};
+use crate::store::unpack::decompress::decompressed;
 use crate::{Image, RuntimeError};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::Method;
 use hyper::body::{Bytes, Frame};
-use std::collections::{BTreeSet, HashMap};
-use std::io::{self, Read, Write};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
 /// A piece of the file, in bytes.
@@ -31,26 +34,35 @@ pub(super) async fn load(
     reference: Option<&str>,
 ) -> Result<Vec<Image>, RuntimeError> {
     let wanted = reference.map(in_full).transpose()?;
-    let before = match wanted {
-        Some(_) => names_of_images(site).await?,
-        None => HashMap::new(),
-    };
-    let body = open(path.to_owned())?;
+    let known = listed(site).await?;
+    let ids: HashSet<String> = known.iter().map(|image| digits(&image.id).to_owned()).collect();
+    let before = names_of(known);
+    let (body, trouble) = open(path.to_owned())?;
     let query = [("quiet", "true")];
     let call = Call::new(Method::POST, "/images/load").query(&query);
     let call = call.body("application/x-tar", body);
-    let failed = |error| broken_file(error, path);
+    let failed = |error| match trouble.get() {
+        Some(error) => invalid(format!("cannot read {}: {error}", path.display())),
+        None => broken_file(error, path),
+    };
     let mut answer = site.client.send(call, None).await.map_err(failed)?;
     let mut loaded = Vec::new();
     while let Some(told) = next(&mut answer).await.map_err(failed)? {
         loaded.extend(names(&told));
     }
     let Some(wanted) = wanted else {
+        let nameless: Vec<&String> = loaded.iter().filter(|name| is_id(name)).collect();
+        if !nameless.is_empty() {
+            let new = nameless.into_iter().filter(|id| !ids.contains(digits(id)));
+            for id in new {
+                remove(site, id).await?;
+            }
+            let message = format!("an image in {} has no name: give it one", path.display());
+            return Err(invalid(message));
+        }
         let mut images = Vec::new();
         for name in &loaded {
-            let full = in_full(name).ok().filter(|_| !is_id(name));
-            let name = full
-                .ok_or_else(|| invalid(format!("an image in {} has no name: give it one", path.display())))?;
+            let name = in_full(name)?;
             let found = inspect(site, &name).await?.ok_or_else(|| absent(&name))?;
             images.push(image(name, found));
         }
@@ -84,13 +96,13 @@ pub(super) async fn load(
 }
 
 /// The image of each name.
-async fn names_of_images(site: &Site) -> Result<HashMap<String, String>, RuntimeError> {
-    let listed = listed(site).await?.into_iter().flat_map(|listed| {
+fn names_of(listed: Vec<ListedImage>) -> HashMap<String, String> {
+    let names = listed.into_iter().flat_map(|listed| {
         let id = listed.id.clone();
         let names = images_of(listed).into_iter();
         names.map(move |image| (image.reference, id.clone()))
     });
-    Ok(listed.collect())
+    names.collect()
 }
 
 /// Makes a name that the file brought what it was before.
@@ -109,9 +121,14 @@ async fn give_back(
     }
 }
 
+/// An image's id without what podman leaves out.
+fn digits(id: &str) -> &str {
+    id.strip_prefix("sha256:").unwrap_or(id)
+}
+
 /// Whether it is an image's id, which names it where nothing else does.
 fn is_id(name: &str) -> bool {
-    let digits = name.strip_prefix("sha256:").unwrap_or(name);
+    let digits = digits(name);
     digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -126,31 +143,44 @@ fn names(told: &Told) -> Vec<String> {
         .collect()
 }
 
-/// The file as it is, or a directory as an archive, read in a thread that may block.
-fn open(path: PathBuf) -> Result<Payload, RuntimeError> {
+/// Why a file was not read to its end.
+type Trouble = Arc<OnceLock<io::Error>>;
+
+/// The file decompressed, or a directory as an archive, read in a thread that may block.
+fn open(path: PathBuf) -> Result<(Payload, Trouble), RuntimeError> {
     let metadata = std::fs::metadata(&path)
         .map_err(|error| invalid(format!("cannot read {}: {error}", path.display())))?;
     let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
+    let trouble = Trouble::default();
+    let told = trouble.clone();
     tokio::task::spawn_blocking(move || {
         let pipe = Pipe(sender.clone());
         let copied = match metadata.is_dir() {
             true => pack(&path, pipe),
             false => copy(&path, pipe),
         };
-        if let Err(error) = copied {
-            // Where nobody reads any more, nobody hears.
-            let _ = sender.blocking_send(Err(error));
+        match copied {
+            // Nobody reads any more.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                let broken = io::Error::new(error.kind(), "the file cannot be read");
+                let _ = told.set(error);
+                let _ = sender.blocking_send(Err(broken));
+            }
+            Ok(()) => {}
         }
     });
     let pieces = stream::unfold(receiver, |mut receiver| async {
         let piece = receiver.recv().await?;
         Some((piece, receiver))
     });
-    Ok(StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync())
+    let body = StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync();
+    Ok((body, trouble))
 }
 
 fn copy(path: &Path, mut pipe: Pipe) -> io::Result<()> {
-    let mut file = std::fs::File::open(path)?;
+    let file = std::fs::File::open(path)?;
+    let mut file = decompressed(BufReader::with_capacity(PIECE_BYTES, file))?;
     let mut buffer = vec![0; PIECE_BYTES];
     loop {
         match file.read(&mut buffer)? {
@@ -205,6 +235,9 @@ mod tests {
     fn a_broken_file_is_the_callers_matter() {
         let said = DaemonError::stream("open manifest.json: no such file or directory");
         let error = broken_file(said, Path::new("x.tar"));
+        assert_eq!(error.status(), selur_protocol::Status::InvalidRequest);
+        let cut_off = DaemonError::stream("Error processing tar file(exit status 1): unexpected EOF");
+        let error = broken_file(cut_off, Path::new("x.tar"));
         assert_eq!(error.status(), selur_protocol::Status::InvalidRequest);
         let full = DaemonError::stream("no space left on device").into_runtime(About::Image, "x");
         assert_eq!(full.status(), selur_protocol::Status::ResourceExhausted);

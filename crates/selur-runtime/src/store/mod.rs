@@ -48,7 +48,7 @@ mod registry;
 mod section;
 mod source;
 mod trash;
-mod unpack;
+pub(crate) mod unpack;
 mod upload;
 
 pub use content::{ImageConfig, ImageContent};

@@ -34,7 +34,7 @@ impl Packing {
 }
 
 /// Reads the plain tar stream of a layer or an archive.
-pub(in super::super) fn decompressed<R: BufRead + 'static>(mut blob: R) -> io::Result<Box<dyn Read>> {
+pub(crate) fn decompressed<R: BufRead + 'static>(mut blob: R) -> io::Result<Box<dyn Read>> {
     let beginning = blob.fill_buf()?;
     Ok(match Packing::of(beginning) {
         Packing::Gzip => Box::new(MultiGzDecoder::new(blob)),

@@ -1,7 +1,7 @@
 //! Unpacks a layer into a directory, in the form that overlayfs takes: what `selur_tree` does with a stream that is
 //! decompressed, counted and hashed here.
 
-pub(super) mod decompress;
+pub(crate) mod decompress;
 
 use super::digest::{Digest, Hasher};
 use super::error::{During, StoreError, read_error};
