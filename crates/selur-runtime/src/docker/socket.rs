@@ -49,7 +49,7 @@ pub(super) fn find(option: Option<PathBuf>) -> Result<PathBuf, RuntimeError> {
             Status::Unsupported,
             format!(
                 "no Docker or Podman daemon listens here ({} do not exist): start one with `systemctl start docker` or \
-                 `systemctl start podman.socket`, or name its socket with --socket or DOCKER_HOST",
+                 `systemctl start podman.socket`, or name its socket by the option (`selur --socket`) or DOCKER_HOST",
                 tried.join(", ")
             ),
         )
@@ -107,7 +107,7 @@ pub(super) fn greet(socket: &Path) -> Result<Daemon, RuntimeError> {
             ),
             io::ErrorKind::NotFound => (
                 Status::Unsupported,
-                "it does not exist: name another with --socket",
+                "it does not exist: start the daemon, or name another by the option (`selur --socket`) or DOCKER_HOST",
             ),
             io::ErrorKind::ConnectionRefused => {
                 (Status::Unsupported, "nobody listens there: start the daemon")
