@@ -1,11 +1,12 @@
 //! Podman's own daemon, with a storage of its own.
 
 use crate::wait_until;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What the machine's own configuration would decide otherwise. Locks are files, for those in shared memory belong to
@@ -27,8 +28,11 @@ unqualified-search-registries = []
 location = "127.0.0.1"
 insecure = true
 "#;
-/// `podman system service` on a socket of its own. It has ended when this is dropped, and its containers, mounts and
-/// files are gone.
+/// How long what is left of it may take to be ended.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `podman system service` on a socket of its own. It has ended when this is dropped, and its containers, processes,
+/// mounts and files are gone.
 #[derive(Debug)]
 pub struct PodmanService {
     child: Child,
@@ -56,6 +60,7 @@ impl PodmanService {
         ] {
             fs::write(root.path().join(name), contents).expect("a file can be written");
         }
+        fs::create_dir(root.path().join("scratch")).expect("a directory can be made");
         let socket = root.path().join("podman.sock");
         let log = fs::File::create(root.path().join("log")).expect("a file can be written");
         let child = podman(root.path())
@@ -99,6 +104,7 @@ fn podman(root: &Path) -> Command {
         .env("CONTAINERS_REGISTRIES_CONF", root.join("registries.conf"))
         .env("CONTAINERS_STORAGE_CONF", root.join("storage.conf"))
         .env("HOME", root)
+        .env("TMPDIR", root.join("scratch"))
         .env_remove("XDG_RUNTIME_DIR")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -123,8 +129,9 @@ impl Drop for PodmanService {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let below = format!("{}/", self.root.path().display());
+        end_processes(&below);
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
         let mut places: Vec<_> = places.filter(|place| place.starts_with(&below)).collect();
         places.reverse();
@@ -132,4 +139,30 @@ impl Drop for PodmanService {
             let _ = Command::new("umount").args(["--lazy", place]).status();
         }
     }
+}
+
+/// Ends what was started with a path below the directory. After the end of each exec its conmon waits five minutes, to tell
+/// it then to a podman whose files are gone.
+fn end_processes(below: &str) {
+    let deadline = Instant::now() + END_TIMEOUT;
+    loop {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let are_left = ids.filter_map(Pid::from_raw).filter(|id| end_process(*id, below));
+        if are_left.count() == 0 || Instant::now() > deadline {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether there was such a process.
+fn end_process(id: Pid, below: &str) -> bool {
+    let Ok(process) = pidfd_open(id, PidfdFlags::empty()) else {
+        return false;
+    };
+    // The descriptor is of the process that has the id now: if this is its command, it is it.
+    let command = fs::read(format!("/proc/{}/cmdline", id.as_raw_nonzero())).unwrap_or_default();
+    let is_ours = String::from_utf8_lossy(&command).contains(below);
+    is_ours && pidfd_send_signal(process, Signal::KILL).is_ok()
 }

@@ -2,27 +2,61 @@
 //! registry on loopback. `SELUR_TEST_DOCKER_SOCKET` names the socket of another daemon to be used instead; give
 //! `--test-threads=1` then, for the tests share it.
 
-use futures_util::StreamExt;
+mod images;
+mod leftovers;
+mod sessions;
+mod volumes;
+
 use selur_conformance::suite::{Fixture, Program};
 use selur_protocol::ContainerId;
-use selur_runtime::{Docker, DockerOptions, Effect, ExecSpec, Observation, Operation, Runtime, SessionItem};
+use selur_runtime::{Docker, DockerOptions, Effect, Observation, Operation, Runtime, RuntimeError};
 use selur_testkit::{Contents, ImageBuilder, PodmanService, ScriptedRegistry};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Far more than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(90);
 
 struct Daemon {
     runtime: Arc<Docker>,
     registry: ScriptedRegistry,
     // Dropped last: it ends what is left.
-    _podman: Option<PodmanService>,
+    podman: Option<PodmanService>,
 }
 
 impl Daemon {
     fn sh(&self, script: &str) -> Program {
         let image = format!("{}/busybox:latest", self.registry.address());
         Program::command(image, &["/bin/sh", "-c", script])
+    }
+
+    async fn try_perform(&self, container: ContainerId, operation: Operation) -> Result<(), RuntimeError> {
+        let effect = Effect { container, operation };
+        let performed = self.runtime.perform(effect, CancellationToken::new());
+        performed.await.map(drop)
+    }
+
+    async fn perform(&self, container: ContainerId, operation: Operation) {
+        let performed = self.try_perform(container, operation).await;
+        performed.unwrap_or_else(|error| panic!("{}", error.chain()));
+    }
+
+    /// Makes a container without a name. The number is its identity.
+    async fn create(&self, number: u8, Program { image, spec }: Program) -> ContainerId {
+        let id = ContainerId::from_bytes([number; 16]);
+        let create = Operation::Create {
+            image,
+            name: None,
+            spec: Box::new(spec),
+        };
+        self.perform(id, create).await;
+        id
+    }
+
+    async fn delete(&self, id: ContainerId) {
+        self.perform(id, Operation::Delete { force: true }).await;
     }
 }
 
@@ -70,7 +104,7 @@ impl Fixture for Daemon {
         Daemon {
             runtime: Arc::new(runtime),
             registry,
-            _podman: podman,
+            podman,
         }
     }
 
@@ -102,53 +136,3 @@ impl Fixture for Daemon {
 
 selur_conformance::runtime_suite!(Daemon);
 selur_conformance::stream_suite!(Daemon);
-
-/// Dropping the request for a start does not take it back: what it started must be ended nevertheless.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exec_that_is_given_up_while_it_starts_leaves_no_process() {
-    let daemon = Daemon::new().await;
-    let id = ContainerId::from_bytes([0xe1; 16]);
-    let Program { image, spec } = daemon.runs();
-    let create = Operation::Create {
-        image,
-        name: None,
-        spec: Box::new(spec),
-    };
-    for operation in [create, Operation::Start] {
-        let effect = Effect {
-            container: id,
-            operation,
-        };
-        let performed = daemon.runtime.perform(effect, CancellationToken::new()).await;
-        performed.expect("it runs");
-    }
-    let exec = |script: &str| {
-        let spec = ExecSpec {
-            command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
-            ..ExecSpec::default()
-        };
-        daemon.runtime.exec(id, spec, CancellationToken::new())
-    };
-    // Somewhere in between it has begun, and is not known to have.
-    for tenth in 0..16 {
-        let patience = Duration::from_millis(10 * tenth);
-        let _ = tokio::time::timeout(patience, exec("echo begun >> /begun; exec sleep 4321")).await;
-    }
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let mut begun = exec("cat /begun 2>/dev/null").await.expect("an exec").output;
-        let mut has_begun = false;
-        while let Some(item) = begun.next().await {
-            has_begun |= matches!(item, Ok(SessionItem::Output { .. }));
-        }
-        let processes = daemon.runtime.top(id).await.expect("the processes");
-        let left = processes
-            .iter()
-            .filter(|process| process.command.iter().any(|word| word == "4321"));
-        let left = left.count();
-        if has_begun && left == 0 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{left} are left, begun: {has_begun}");
-    }
-}
