@@ -7,7 +7,7 @@
 
 use core::ptr::addr_of_mut;
 use selur_kernel::{FullKernel, Input, SlotUse};
-use selur_protocol::abi::{self, Action, CancelCause, Observation, Outcome, Output, Report};
+use selur_protocol::abi::{self, Action, CancelCause, Observation, Outcome, Output, Report, Submitted};
 use selur_protocol::{ContainerId, MAX_FRAME_BYTES, Reason, State, Status};
 
 /// Accepted: what the functions that give a reason's code give otherwise.
@@ -74,27 +74,38 @@ pub extern "C" fn selur_exchange(slot: u64, frame_bytes: u32, id_high: u64, id_l
 
 #[inline(always)]
 fn submit(slot: u64, frame_bytes: u32, slot_use: SlotUse, id_high: u64, id_low: u64) -> u64 {
+    match kernel().ping(slot, frame_bytes, slot_use) {
+        Some(submitted) => pack(submitted),
+        None => decide(slot, frame_bytes, slot_use, id_high, id_low),
+    }
+}
+
+/// Everything but a ping. Apart, so that a ping's way is short.
+#[inline(never)]
+fn decide(slot: u64, frame_bytes: u32, slot_use: SlotUse, id_high: u64, id_low: u64) -> u64 {
     let id = u128::from(id_high) << 64 | u128::from(id_low);
-    let kernel = kernel();
-    let arena = kernel.arena().as_ptr() as usize as u32;
     let input = Input::Submit {
         slot,
         frame_bytes,
         slot_use,
         new_id: ContainerId::from_bytes(id.to_be_bytes()),
     };
-    match kernel.feed(input) {
-        Ok(Some(mut submitted)) => {
-            if let Outcome::Ready { offset, bytes, .. } = &mut submitted.outcome {
-                if *bytes > 0 {
-                    *offset += arena;
-                }
-            }
-            submitted.pack()
-        }
+    match kernel().feed(input) {
+        Ok(Some(submitted)) => pack(submitted),
         // A submission always has an outcome.
         Ok(None) | Err(_) => unreachable(),
     }
+}
+
+/// With the place of an answer in linear memory instead of in the arena.
+#[inline(always)]
+fn pack(mut submitted: Submitted) -> u64 {
+    if let Outcome::Ready { offset, bytes, .. } = &mut submitted.outcome {
+        if *bytes > 0 {
+            *offset += arena_address();
+        }
+    }
+    submitted.pack()
 }
 
 /// Gives a ticket up.

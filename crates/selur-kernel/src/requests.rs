@@ -3,7 +3,7 @@
 //! The bytes of a slot may change while they are read, if a host breaks its promise. So a frame is copied before it is
 //! decoded; of a create, whose payload may be long, the name is copied and then checked.
 
-use crate::arena::{Slot, Stage};
+use crate::arena::{Arena, Slot, Stage};
 use crate::engine::{Engine, failed, is_exclusive};
 use crate::input::SlotUse;
 use crate::lifecycle::{Decision, decide};
@@ -54,9 +54,44 @@ enum Resolved {
     Host(Command),
 }
 
+/// Answers a ping, with nothing but the arena; nothing, and nothing has changed, if the slot holds anything else.
+#[inline(always)]
+pub(crate) fn ping(
+    arena: &mut Arena<'_>,
+    handle: u64,
+    frame_bytes: u32,
+    slot_use: SlotUse,
+) -> Option<Outcome> {
+    let slot = arena.slot(handle).ok()?;
+    if slot.stage != Stage::Reserved {
+        return None;
+    }
+    let frame = Frame::parse(arena.bytes(slot).get(..frame_bytes as usize)?).ok()?;
+    if frame.command() != Command::Ping || !is_utf8(frame.payload()) {
+        return None;
+    }
+    let bytes = 1 + frame.payload().len() as u32;
+    answered(arena, slot, slot_use, Status::Success);
+    Some(Outcome::Ready {
+        offset: (slot.offset + STATUS_OFFSET) as u32,
+        bytes,
+        status: Status::Success,
+        reason: None,
+        state: None,
+    })
+}
+
+/// Writes the status in front of an answer that is there.
+#[inline(always)]
+fn answered(arena: &mut Arena<'_>, slot: Slot, slot_use: SlotUse, status: Status) {
+    arena.bytes_mut(slot)[STATUS_OFFSET] = status.code();
+    if slot_use == SlotUse::Consume {
+        arena.set_stage(slot, Stage::Answered);
+    }
+}
+
 impl Engine<'_> {
     /// Takes a frame from its slot and answers it there, or gives it a ticket.
-    #[inline]
     pub(crate) fn submit(
         &mut self,
         handle: u64,
@@ -91,10 +126,7 @@ impl Engine<'_> {
                 return Outcome::Pending { ticket };
             }
         };
-        self.arena.bytes_mut(slot)[STATUS_OFFSET] = status.code();
-        if slot_use == SlotUse::Consume {
-            self.arena.set_stage(slot, Stage::Answered);
-        }
+        answered(&mut self.arena, slot, slot_use, status);
         Outcome::Ready {
             offset: (slot.offset + STATUS_OFFSET) as u32,
             bytes: bytes as u32,
@@ -104,7 +136,6 @@ impl Engine<'_> {
         }
     }
 
-    #[inline]
     fn carry_out(
         &mut self,
         slot: Slot,
@@ -115,7 +146,7 @@ impl Engine<'_> {
         let bytes = bytes.get(..frame_bytes).ok_or(Reason::LengthMismatch)?;
         let frame = Frame::parse(bytes)?;
         match frame.command() {
-            Command::Ping if is_utf8(frame.payload()) => Ok(Progress::Data(frame.payload().len())),
+            // The others were answered by `ping`.
             Command::Ping => Err(Reason::NotUtf8.into()),
             Command::CreateContainer => self.create(slot, frame_bytes, new_id),
             _ => self.request(slot, frame_bytes),

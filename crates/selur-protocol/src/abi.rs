@@ -196,6 +196,7 @@ const TICKET_MASK: u64 = WAITING_BIT - 1;
 
 impl Submitted {
     /// Packs it. A field that is out of its range is cut, which [`Submitted::unpack`] on the other side checks.
+    #[inline(always)]
     pub const fn pack(self) -> u64 {
         let waiting = if self.outputs_waiting { WAITING_BIT } else { 0 };
         waiting

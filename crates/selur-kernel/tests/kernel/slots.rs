@@ -125,6 +125,43 @@ proptest! {
         prop_assert_eq!(driver.send(&bytes, id(9)), expected);
     }
 
+    /// The short way of pings takes valid pings alone, and leaves everything else as it was.
+    #[test]
+    fn the_way_of_pings_takes_nothing_else(
+        bytes in prop_oneof![hostile_bytes(), "\\PC{0,60}".prop_map(|text| {
+            let mut frame = vec![0];
+            frame.extend((text.len() as u32).to_le_bytes());
+            frame.extend(text.bytes());
+            frame
+        })],
+        lie in proptest::option::of(prop_oneof![any::<u32>(), 0..2000u32]),
+        keeps in any::<bool>(),
+        is_stale in any::<bool>(),
+    ) {
+        let mut kernel = SmallKernel::new();
+        let slot = kernel.reserve(bytes.len() as u32).expect("a slot");
+        let place = kernel.slot_mut(slot).expect("reserved");
+        let capacity = place.len();
+        place[..bytes.len()].copy_from_slice(&bytes);
+        if is_stale {
+            kernel.release(slot).expect("reserved");
+        }
+        let before = kernel.arena().to_vec();
+        let frame_bytes = length_of(&bytes, lie);
+        let slot_use = if keeps { SlotUse::Keep } else { SlotUse::Consume };
+        let is_ping = !is_stale
+            && before[..capacity].get(..frame_bytes as usize).is_some_and(|frame| {
+                matches!(Frame::parse(frame), Ok(frame) if frame.command() == Command::Ping
+                    && std::str::from_utf8(frame.payload()).is_ok())
+            });
+        let answered = kernel.ping(slot, frame_bytes, slot_use);
+        prop_assert_eq!(answered.is_some(), is_ping);
+        if !is_ping {
+            prop_assert_eq!(&kernel.arena()[..], &before[..]);
+            prop_assert_eq!(kernel.slot_mut(slot).is_ok(), !is_stale);
+        }
+    }
+
     /// linearUsage: each handle is used in its order, once each; whatever else is tried is refused and changes nothing.
     /// Slots never overlap, and one is given out whenever a gap is large enough.
     #[test]
