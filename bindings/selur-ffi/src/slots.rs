@@ -9,8 +9,7 @@ use crate::bridge::{bridge_of, selur_bridge_t};
 use crate::codes::selur_status_t;
 use crate::error::selur_error_t;
 use crate::handles::Table;
-use selur_core::{Arena, QueuedSubmission, Slot, SlotResponse};
-use std::mem;
+use selur_core::{Exchanged, Response, Slot};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -53,20 +52,13 @@ pub const SELUR_NOT_IN_ARENA: u32 = 0xFFFF_FFFF;
 const _: () = assert!(size_of::<usize>() != 8 || size_of::<selur_slot_view_t>() == 24);
 const _: () = assert!(size_of::<usize>() != 8 || size_of::<selur_answer_t>() == 24);
 
-/// A slot that a caller holds.
+/// A slot that a caller holds. It keeps the guest's memory in its place, also when the guest has its part back.
 struct Held {
-    state: State,
-    /// Keeps the memory in its place, also when the slot itself is given back to the guest.
-    arena: Arena,
-}
-
-enum State {
-    /// The caller writes its frame.
-    Writable(Slot),
-    /// The caller reads the answer.
-    Answered(SlotResponse),
-    /// The guest has it back.
-    Spent,
+    slot: Slot,
+    /// Where it lies in the arena.
+    offset: u32,
+    /// The answer that did not fit into the slot, for as long as the caller may read it.
+    copied: Option<Response>,
 }
 
 static SLOTS: Table<Held> = Table::new(6, "slot");
@@ -87,14 +79,15 @@ pub extern "C" fn selur_slot_reserve(
 ) -> selur_status_t {
     guard_out(slot, error, || {
         let slot = bridge_of(bridge, deadline_ms)?.reserve(bytes as usize)?;
-        let (arena, address, capacity) = (slot.arena(), slot.address(), slot.capacity());
+        let offset = length(slot.address() - slot.arena().address());
         Ok(selur_slot_view_t {
-            data: ptr::with_exposed_provenance_mut(address),
-            capacity: length(capacity),
-            offset: length(address - arena.address()),
+            data: ptr::with_exposed_provenance_mut(slot.address()),
+            capacity: length(slot.capacity()),
+            offset,
             slot: SLOTS.insert(Held {
-                state: State::Writable(slot),
-                arena,
+                slot,
+                offset,
+                copied: None,
             })?,
         })
     })
@@ -133,57 +126,36 @@ pub extern "C" fn selur_slot_release(slot: selur_slot_t) -> selur_status_t {
 
 #[inline]
 fn submit(held: &mut Held, frame_length: u32) -> Result<selur_answer_t, Failure> {
-    let mut slot = match mem::replace(&mut held.state, State::Spent) {
-        State::Writable(slot) => slot,
-        State::Answered(answer) => answer.into_slot(),
-        State::Spent => {
-            return Err(Failure::invalid(
-                "this slot was submitted: release it, and reserve another",
-            ));
-        }
-    };
-    if let Err(error) = slot.set_frame_len(frame_length as usize) {
-        held.state = State::Writable(slot);
-        return Err(error.into());
-    }
-    match slot.submit_to_queue()? {
-        QueuedSubmission::Pending(ticket) => Ok(selur_answer_t {
+    held.slot.set_frame_len(frame_length as usize)?;
+    match held.slot.exchange()? {
+        Exchanged::Here(place) => Ok(selur_answer_t {
+            ticket: 0,
+            data: ptr::with_exposed_provenance(held.slot.address() + place.start),
+            length: length(place.len()),
+            offset: held.offset + length(place.start),
+        }),
+        Exchanged::Pending(ticket) => Ok(selur_answer_t {
             ticket,
             data: ptr::null(),
             length: 0,
             offset: SELUR_NOT_IN_ARENA,
         }),
-        QueuedSubmission::Ready(response) => {
-            let answer = describe(&response, &held.arena);
-            held.state = State::Answered(response);
-            answer
-        }
+        Exchanged::Copied(response) => elsewhere(held, response),
     }
 }
 
-#[inline]
-fn describe(response: &SlotResponse, arena: &Arena) -> Result<selur_answer_t, Failure> {
-    if let Some(place) = response.place() {
-        let address = response.slot().address() + place.start;
-        return Ok(selur_answer_t {
-            ticket: 0,
-            data: ptr::with_exposed_provenance(address),
-            length: length(place.len()),
-            offset: length(address - arena.address()),
-        });
+/// An answer that was copied: its data stays where it is for as long as it is kept.
+#[cold]
+fn elsewhere(held: &mut Held, response: Response) -> Result<selur_answer_t, Failure> {
+    if !response.is_success() {
+        let message = String::from_utf8_lossy(response.data());
+        return Err(Failure::new(response.status(), message));
     }
-    // It was copied: the data stays where it is for as long as the response does.
-    match response.to_response().into_result() {
-        Err(error) => Err(error.into()),
-        Ok(_) => {
-            let data = response.with(|data| (data.as_ptr(), data.len()));
-            let (data, bytes) = data.unwrap_or((c"".as_ptr().cast(), 0));
-            Ok(selur_answer_t {
-                ticket: 0,
-                data,
-                length: length(bytes),
-                offset: SELUR_NOT_IN_ARENA,
-            })
-        }
-    }
+    let data = held.copied.insert(response).data();
+    Ok(selur_answer_t {
+        ticket: 0,
+        data: data.as_ptr(),
+        length: length(data.len()),
+        offset: SELUR_NOT_IN_ARENA,
+    })
 }

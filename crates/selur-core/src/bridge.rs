@@ -1,5 +1,6 @@
 //! The bridge itself: the three ways in. Typed and blocking, by frames, and asynchronous.
 
+use crate::deadline;
 use crate::driver::{self, Admitted};
 use crate::guest::{Broken, GuestFacts};
 use crate::options::{Backend, BridgeBuilder, CreateOptions, Deletion};
@@ -12,7 +13,7 @@ use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, Reason, Signal};
 use selur_runtime::{Docker, DockerOptions, Inspection, Oci, OciOptions, Runtime, Simulated};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A guest, and the runtime that performs what it decides.
 ///
@@ -427,7 +428,7 @@ impl Bridge {
     }
 
     fn admit(&self, frame: &[u8], sink: &mut dyn FnMut() -> Sink) -> Result<(u64, Admitted), Error> {
-        let deadline = self.deadline.and_then(|most| Instant::now().checked_add(most));
+        let deadline = deadline::from_now(self.deadline, frame.first().copied());
         let mut opened = None;
         let admitted = self.shared().with_guest(Access::Caller, |state, work| {
             let number = state.number();

@@ -56,7 +56,7 @@ pub use progress::TransferItem;
 pub use queue::{Completion, CompletionQueue};
 pub use reader::{Item, ItemHead, ItemKind, Reader};
 pub use response::Response;
-pub use slot::{QueuedSubmission, Slot, SlotResponse, Submission};
+pub use slot::{Exchanged, Slot, SlotResponse, Submission};
 pub use stream::{Blocking, Session, SessionWriter, Stream};
 pub use streams::TakenStream;
 pub use ticket::Ticket;

@@ -2,6 +2,7 @@
 //! once, which Rust's ownership expresses.
 
 use crate::arena::{Arena, ArenaPlace};
+use crate::deadline;
 use crate::driver::{self, Admitted, arena_full};
 use crate::guest::Broken;
 use crate::message::{self, Subject};
@@ -60,11 +61,13 @@ pub enum Submission {
     Pending(Ticket),
 }
 
-/// What became of a slot that was submitted to the completion queue.
+/// What became of a frame that was exchanged in its slot.
 #[derive(Debug)]
-pub enum QueuedSubmission {
-    /// The answer came at once and lies in the slot; nothing comes to the queue.
-    Ready(SlotResponse),
+pub enum Exchanged {
+    /// A success. Its data lies here in the slot, until that is written to, exchanged again or dropped.
+    Here(Range<usize>),
+    /// A failure, or an answer that did not fit the slot.
+    Copied(Response),
     /// The answer comes to [`crate::Bridge::completions`] under this number. The slot is released.
     Pending(u64),
 }
@@ -159,7 +162,7 @@ impl Slot {
     /// Copies bytes into the slot.
     ///
     /// # Errors
-    /// - `invalid_request`: they do not fit; nothing is written. Or the bridge is closed.
+    /// - `invalid_request`: they do not fit; nothing is written. Or the bridge is closed, or the slot released.
     /// - `internal_error`: the guest is broken.
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         let end = offset
@@ -168,6 +171,7 @@ impl Slot {
         if end.is_none() {
             return Err(self.too_short(offset.saturating_add(bytes.len())));
         }
+        self.check_held()?;
         let at = self.held.region.offset + offset as u32;
         self.held.shared.with_guest(Access::Caller, |state, _| {
             let written = state.guest.memory().write(at, bytes);
@@ -200,11 +204,14 @@ impl Slot {
         })
     }
 
-    /// Hands the frame over as [`Slot::submit`] does; an answer that does not come at once comes to the completion queue.
+    /// Hands the frame over as [`Slot::submit`] does, and leaves the slot where it is: for foreign code, which reads the
+    /// answer by address. An answer that does not come at once comes to the completion queue.
     ///
     /// # Errors
-    /// As [`Slot::submit`]; `resource_exhausted` where 32,768 answers are on their way or undrained.
-    pub fn submit_to_queue(mut self) -> Result<QueuedSubmission, Error> {
+    /// As [`Slot::submit`], and
+    /// - `invalid_request`: the slot was released, for an answer was to come to the queue;
+    /// - `resource_exhausted`: 32,768 answers are on their way or undrained.
+    pub fn exchange(&mut self) -> Result<Exchanged, Error> {
         let mut expected = Expected::Not;
         let taken = self.hand_over(&mut || Sink::Queue, Some(&mut expected));
         if matches!(expected, Expected::Answer) && !matches!(taken, Ok(Taken::Pending(_))) {
@@ -214,11 +221,13 @@ impl Slot {
             return Err(error);
         }
         Ok(match taken? {
-            Taken::Pending(number) => QueuedSubmission::Pending(number),
-            Taken::Here { offset, bytes } => {
-                QueuedSubmission::Ready(self.answered(Content::Here { offset, bytes }))
+            Taken::Pending(number) => {
+                // What was copied out of it left it reserved.
+                self.held.release();
+                Exchanged::Pending(number)
             }
-            Taken::Copied(response) => QueuedSubmission::Ready(self.answered(Content::Copied(response))),
+            Taken::Here { offset, bytes } => Exchanged::Here(self.within(offset, bytes)),
+            Taken::Copied(response) => Exchanged::Copied(response),
         })
     }
 
@@ -228,10 +237,11 @@ impl Slot {
         sink: &mut dyn FnMut() -> Sink,
         mut expected: Option<&mut Expected>,
     ) -> Result<Taken, Error> {
+        self.check_held()?;
         let shared = &self.held.shared;
         let region = self.held.region;
         let frame_bytes = self.frame_bytes;
-        let deadline = self.deadline.and_then(|most| Instant::now().checked_add(most));
+        let deadline = self.deadline;
         let mut is_held = true;
         let mut opened = None;
         let taken = shared.with_guest(Access::Caller, |state, work| {
@@ -258,7 +268,7 @@ impl Slot {
                 region,
                 frame_bytes,
                 code,
-                deadline,
+                deadline: deadline::from_now(deadline, Some(code)),
             };
             state.submit_in_place(submission, &mut sink, &mut is_held, work)
         });
@@ -274,6 +284,21 @@ impl Slot {
         SlotResponse { slot: self, content }
     }
 
+    /// Refuses to use a slot that is the guest's again: by now it may be another's.
+    fn check_held(&self) -> Result<(), Error> {
+        match self.held.is_held {
+            true => Ok(()),
+            false => Err(released()),
+        }
+    }
+
+    /// A place in linear memory, which was checked, as one in the slot.
+    fn within(&self, offset: u32, bytes: u32) -> Range<usize> {
+        let begin = (offset - self.held.region.offset) as usize;
+        begin..begin + bytes as usize
+    }
+
+    #[cold]
     fn too_short(&self, bytes: usize) -> Error {
         let message = format!(
             "{bytes} bytes do not fit the slot of {}: reserve more",
@@ -350,10 +375,7 @@ impl SlotResponse {
     pub fn place(&self) -> Option<Range<usize>> {
         match self.content {
             Content::Copied(_) => None,
-            Content::Here { offset, bytes } => {
-                let begin = (offset - self.slot.held.region.offset) as usize;
-                Some(begin..begin + bytes as usize)
-            }
+            Content::Here { offset, bytes } => Some(self.slot.within(offset, bytes)),
         }
     }
 
@@ -377,15 +399,30 @@ impl SlotResponse {
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.is_held {
+#[cold]
+fn released() -> Error {
+    Error::new(
+        Status::InvalidRequest,
+        "this slot was submitted: release it, and reserve another",
+    )
+}
+
+impl Held {
+    /// Gives the region back, once.
+    fn release(&mut self) {
+        if std::mem::take(&mut self.is_held) {
             let region = self.region;
             // A closed bridge, and a broken one, has no use for it.
             let _ = self.shared.with_guest(Access::Bridge, |state, _| {
                 state.slots.release(&mut state.guest, region)
             });
         }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

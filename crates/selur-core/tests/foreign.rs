@@ -2,7 +2,7 @@
 
 mod support;
 
-use selur_core::{Bridge, Command, Completion, Item, ItemKind, QueuedSubmission, Reader, Slot, Status};
+use selur_core::{Bridge, Command, Completion, Exchanged, Item, ItemKind, Reader, Slot, Status, Submission};
 use std::time::Duration;
 use support::{frame, simulated};
 
@@ -56,13 +56,18 @@ fn slots_lie_apart_from_each_other_within_the_arena() {
 #[test]
 fn a_place_says_where_in_its_slot_an_answer_lies() {
     let bridge = simulated();
-    let slot = written(&bridge, &frame(Command::Ping, &["hello"]));
-    let QueuedSubmission::Ready(answer) = slot.submit_to_queue().expect("submitted") else {
+    let mut slot = written(&bridge, &frame(Command::Ping, &["hello"]));
+    for _ in 0..3 {
+        // The status was written where the length ends, and both are 0.
+        let Exchanged::Here(place) = slot.exchange().expect("submitted") else {
+            panic!("a ping waits for nothing");
+        };
+        assert_eq!(place, 5..10);
+    }
+    let Submission::Ready(answer) = slot.submit().expect("submitted") else {
         panic!("a ping waits for nothing");
     };
-    let place = answer.place().expect("it lies in the slot");
-    assert_eq!(place.len(), 5);
-    assert!(place.end <= answer.slot().capacity());
+    assert_eq!(answer.place(), Some(5..10));
     assert!(
         bridge.completions().is_empty(),
         "an answer that is here comes a second time"
@@ -72,21 +77,25 @@ fn a_place_says_where_in_its_slot_an_answer_lies() {
 #[test]
 fn what_takes_longer_is_answered_by_the_queue_once() {
     let bridge = simulated();
-    let slot = written(&bridge, &frame(Command::CreateContainer, &["nginx"]));
-    let QueuedSubmission::Pending(ticket) = slot.submit_to_queue().expect("submitted") else {
+    let mut slot = written(&bridge, &frame(Command::CreateContainer, &["nginx"]));
+    let Exchanged::Pending(ticket) = slot.exchange().expect("submitted") else {
         panic!("a create takes longer");
     };
+    for error in [
+        slot.exchange().expect_err("the slot is the guest's again"),
+        slot.write_at(0, b"x").expect_err("another may have it"),
+        slot.submit().expect_err("the slot is the guest's again"),
+    ] {
+        assert_eq!(error.status(), Status::InvalidRequest);
+    }
     let completion = next_completion(&bridge);
     assert_eq!((completion.ticket, completion.item), (ticket, None));
     assert_eq!(completion.response.data().len(), 32);
-    let refused = written(&bridge, &frame(Command::StartContainer, &["none"]));
-    let QueuedSubmission::Ready(answer) = refused.submit_to_queue().expect("submitted") else {
-        panic!("a refusal waits for nothing");
+    let mut refused = written(&bridge, &frame(Command::StartContainer, &["none"]));
+    let Exchanged::Copied(answer) = refused.exchange().expect("submitted") else {
+        panic!("a refusal waits for nothing, and lies nowhere");
     };
-    assert_eq!(
-        (answer.status(), answer.place()),
-        (Status::ContainerNotFound, None)
-    );
+    assert_eq!(answer.status(), Status::ContainerNotFound);
     bridge.close();
     assert!(
         bridge.completions().is_finished(),

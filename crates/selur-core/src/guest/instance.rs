@@ -2,15 +2,15 @@
 //!
 //! Every method either gives what the guest said, checked as far as one call can be, or [`Broken`].
 
-use super::memory::{self, LinearMemory};
+use super::memory::{self, LinearMemory, MemoryPlace};
 use super::{Broken, CALL_BUDGET_FUEL, GUEST_STACK_BYTES, config};
 use crate::{Error, Status};
 use selur_protocol::Reason;
 use selur_protocol::abi::{ABI_VERSION, MAILBOX_BYTES, MEMORY_PAGES, Observation, Output, Report, Submitted};
 use std::sync::OnceLock;
 use wasmtime::{
-    Engine, ExternType, FuncType, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc,
-    ValType, WasmParams, WasmResults,
+    Engine, ExternType, FuncType, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc, ValType,
+    WasmParams, WasmResults,
 };
 
 /// The arena's place in linear memory.
@@ -41,7 +41,7 @@ type Completion = (u64, u32, u32, u64, u32, u32, u32);
 /// A guest that can be called.
 pub(crate) struct Instance {
     store: Store<StoreLimits>,
-    memory: Memory,
+    memory: MemoryPlace,
     mailbox: u32,
     arena: ArenaRange,
     reserve: TypedFunc<u32, u64>,
@@ -125,7 +125,7 @@ impl Instance {
             return Ok(Err(refused("its mailbox and its arena overlap".into())));
         }
         Ok(Ok(Instance {
-            memory,
+            memory: MemoryPlace::of(&memory, &store),
             mailbox,
             arena,
             reserve: function(&instance, &mut store, "selur_reserve")?,
@@ -147,7 +147,7 @@ impl Instance {
 
     /// The linear memory, for as long as the guest is not called.
     pub(crate) fn memory(&self) -> LinearMemory<'_> {
-        LinearMemory::of(&self.memory, &self.store)
+        self.memory.view(&self.store)
     }
 
     /// A slot of so many bytes; none if the arena has no room.

@@ -7,6 +7,33 @@
 use std::ptr;
 use wasmtime::{Engine, Memory, Module, Result, Store};
 
+/// Where a guest's memory lies, found once: it never moves and never grows, for its size is fixed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MemoryPlace {
+    address: usize,
+    bytes: usize,
+}
+
+impl MemoryPlace {
+    /// The place of `memory`, which belongs to `store`.
+    pub(super) fn of<T>(memory: &Memory, store: &Store<T>) -> MemoryPlace {
+        MemoryPlace {
+            address: memory.data_ptr(store).expose_provenance(),
+            bytes: memory.data_size(store),
+        }
+    }
+
+    /// The memory, for as long as its store is borrowed. `store` is the one that the place was found in.
+    #[inline]
+    pub(super) fn view<T>(self, _store: &Store<T>) -> LinearMemory<'_> {
+        LinearMemory {
+            base: ptr::with_exposed_provenance_mut(self.address),
+            bytes: self.bytes,
+            _store: std::marker::PhantomData,
+        }
+    }
+}
+
 /// A view of a guest's memory for as long as its store is borrowed.
 ///
 /// Invariant: `base` is valid for reads and writes of `bytes` bytes for `'store`. The guest does not run meanwhile,
@@ -17,16 +44,7 @@ pub(crate) struct LinearMemory<'store> {
     _store: std::marker::PhantomData<&'store ()>,
 }
 
-impl<'store> LinearMemory<'store> {
-    /// The view of `memory`, which belongs to `store`.
-    pub(crate) fn of<T>(memory: &Memory, store: &'store Store<T>) -> LinearMemory<'store> {
-        LinearMemory {
-            base: memory.data_ptr(store),
-            bytes: memory.data_size(store),
-            _store: std::marker::PhantomData,
-        }
-    }
-
+impl LinearMemory<'_> {
     /// Copies `into.len()` bytes from `offset`; nothing if they are not all within the memory.
     #[must_use]
     pub(crate) fn read(&self, offset: u32, into: &mut [u8]) -> Option<()> {
@@ -41,7 +59,8 @@ impl<'store> LinearMemory<'store> {
     pub(crate) fn to_vec(&self, offset: u32, count: u32) -> Option<Vec<u8>> {
         let count = count as usize;
         let from = self.checked(offset, count)?;
-        let mut bytes = Vec::with_capacity(count);
+        // One more, for whoever puts a 0 behind it: that would be a second allocation.
+        let mut bytes = Vec::with_capacity(count + 1);
         // SAFETY: `from` begins `count` bytes within the memory, and the vector has room for `count`.
         unsafe { ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count) };
         // SAFETY: the first `count` bytes were just written.
