@@ -9,8 +9,11 @@
 
 import { schemasModule } from "./generate_schemas.ts";
 
-/** Functions that also run on a thread of Deno's pool, under their name with `_nonblocking` behind it. */
-const NONBLOCKING = ["selur_completions_wait", "selur_bridge_close"];
+/**
+ * Functions that also run on a thread of Deno's pool, under their name with `_nonblocking` behind it. They must write to no
+ * memory of ours: a worker that is terminated takes it with it.
+ */
+const NONBLOCKING = ["selur_completions_ready", "selur_bridge_close"];
 
 const HANDLES = ["error", "bytes", "options", "bridge", "arena", "slot", "stream"];
 

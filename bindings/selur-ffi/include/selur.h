@@ -1078,6 +1078,19 @@ selur_status_t selur_completions_wait(selur_bridge_t bridge,
                                       selur_error_t *error);
 
 /**
+ * Waits as selur_completions_wait() does, but takes nothing and writes nothing: drain afterwards. It is for hosts whose
+ * memory may be gone when a waiting thread comes back.
+ *
+ * Fails with
+ * - SELUR_STATUS_TIMEOUT: no answer came in time;
+ * - SELUR_STATUS_CANCELLED: the bridge is closed and every answer was drained: nothing comes any more;
+ * - SELUR_STATUS_INVALID_REQUEST: the bridge was freed.
+ */
+selur_status_t selur_completions_ready(selur_bridge_t bridge,
+                                       uint32_t timeout_ms,
+                                       selur_error_t *error);
+
+/**
  * Takes answers out of the queue, oldest first, up to `capacity`, without waiting. `count` receives how many there are,
  * which may be 0.
  *

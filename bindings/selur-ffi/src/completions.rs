@@ -1,6 +1,6 @@
 //! The completion queue: the answers of what was begun and not waited for.
 
-use crate::boundary::{Failure, guard_out};
+use crate::boundary::{Failure, guard, guard_out};
 use crate::bridge::{bridge_of, selur_bridge_t};
 use crate::bytes::{keep, selur_bytes_t};
 use crate::codes::{selur_kind_t, selur_status_t};
@@ -56,8 +56,7 @@ pub unsafe extern "C" fn selur_completions_wait(
         // SAFETY: the header asks for a place for so many, or NULL.
         let mut place = unsafe { Place::new(completions, capacity) }?;
         let bridge = bridge_of(bridge, SELUR_DEADLINE_DEFAULT)?;
-        let most = (timeout_ms != SELUR_DEADLINE_NONE).then(|| Duration::from_millis(timeout_ms.into()));
-        let until = most.and_then(|most| Instant::now().checked_add(most));
+        let until = end_of(timeout_ms);
         loop {
             wait(&bridge, until)?;
             // Another thread may have been faster.
@@ -65,6 +64,24 @@ pub unsafe extern "C" fn selur_completions_wait(
                 return Ok(place.count);
             }
         }
+    })
+}
+
+/// Waits as selur_completions_wait() does, but takes nothing and writes nothing: drain afterwards. It is for hosts whose
+/// memory may be gone when a waiting thread comes back.
+///
+/// Fails with
+/// - SELUR_STATUS_TIMEOUT: no answer came in time;
+/// - SELUR_STATUS_CANCELLED: the bridge is closed and every answer was drained: nothing comes any more;
+/// - SELUR_STATUS_INVALID_REQUEST: the bridge was freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn selur_completions_ready(
+    bridge: selur_bridge_t,
+    timeout_ms: u32,
+    error: Option<&mut MaybeUninit<selur_error_t>>,
+) -> selur_status_t {
+    guard(error, || {
+        wait(&bridge_of(bridge, SELUR_DEADLINE_DEFAULT)?, end_of(timeout_ms))
     })
 }
 
@@ -101,6 +118,12 @@ pub extern "C" fn selur_completions_fd(
         let bridge = bridge_of(bridge, SELUR_DEADLINE_DEFAULT)?;
         Ok(bridge.completions().fd()?.as_raw_fd())
     })
+}
+
+/// When a time to wait is over; never for SELUR_DEADLINE_NONE.
+fn end_of(timeout_ms: u32) -> Option<Instant> {
+    let most = (timeout_ms != SELUR_DEADLINE_NONE).then(|| Duration::from_millis(timeout_ms.into()));
+    most.and_then(|most| Instant::now().checked_add(most))
 }
 
 /// Blocks until there is something to drain.

@@ -38,10 +38,7 @@ export function frameOf(
   command: CommandName | number,
   fields: readonly (string | Uint8Array)[],
 ): Uint8Array<ArrayBuffer> {
-  const code = typeof command === "number" ? command : Command[command];
-  if (!Number.isInteger(code) || code < 0 || code > 0xFF) {
-    throw new SelurError("invalid_request", `${command} is no command: see the table in docs/API.md`);
-  }
+  const code = codeOf(command);
   let at = HEADER_BYTES;
   for (const [index, field] of fields.entries()) {
     // No character takes more than 3 bytes for each of its UTF-16 units.
@@ -67,6 +64,13 @@ export function frameOf(
   scratch[3] = length >>> 16;
   scratch[4] = length >>> 24;
   return scratch.subarray(0, at);
+}
+
+/** A command's code, which is one byte. */
+export function codeOf(command: CommandName | number): number {
+  const code = typeof command === "number" ? command : Command[command];
+  if (Number.isInteger(code) && code >= 0 && code <= 0xFF) return code;
+  throw new SelurError("invalid_request", `${command} is no command: see the table in docs/API.md`);
 }
 
 function grow(bytes: number): void {

@@ -65,7 +65,7 @@ const WAIT_AMONG_MANY_MS = 20;
 const MANY = 16;
 let waiting = 0;
 
-/** A place for completions. */
+/** A place for completions. All bridges share it: who drains it has done so when it returns. */
 class Batch {
   readonly words: Uint32Array<ArrayBuffer>;
   readonly longs: BigUint64Array<ArrayBuffer>;
@@ -85,6 +85,8 @@ class Batch {
   }
 }
 
+let batch: Batch | undefined;
+
 /** A bridge of the library. */
 export class Session {
   /** The library's functions. */
@@ -94,8 +96,6 @@ export class Session {
   readonly #opened: Opened;
   readonly #waiters = new Map<number, Waiter>();
   readonly #streams = new Set<bigint>();
-  readonly #drained = new Batch();
-  readonly #waited = new Batch();
   #pump: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #isWaiting = false;
@@ -188,11 +188,12 @@ export class Session {
   /** Hands out every answer that is there. */
   drain(): void {
     if (this.handle === 0n) return;
-    const { count, pointer, countPointer } = this.#drained;
+    batch ??= new Batch();
+    const { count, pointer, countPointer } = batch;
     do {
       count[0] = 0;
       this.functions.selur_completions_drain(this.handle, pointer, BATCH, countPointer, null);
-      this.#hand(this.#drained);
+      this.#hand(batch);
     } while (count[0] === BATCH);
   }
 
@@ -219,7 +220,7 @@ export class Session {
     this.#freeStreams();
     this.functions.selur_bridge_close(this.handle, null);
     this.drain();
-    // What a waiting call has taken by now comes with it; it returns at once, for the bridge is closed.
+    // A call that waits returns at once, for the bridge is closed.
     if (this.#pump === undefined) this.#release();
     else void this.#pump.then(() => this.#release());
   }
@@ -251,26 +252,16 @@ export class Session {
     this.#opened.release();
   }
 
-  /** Waits for answers as long as some are to come. */
+  /** Waits for answers as long as some are to come. The wait takes nothing and writes nothing: answers are drained here. */
   async #run(): Promise<void> {
-    const { functions, handle } = this;
-    const { pointer, count, countPointer } = this.#waited;
     while (this.#waiters.size > 0) {
-      count[0] = 0;
       this.#isWaiting = true;
       waiting++;
       const most = waiting > MANY ? WAIT_AMONG_MANY_MS : WAIT_MS;
-      const status = await functions.selur_completions_wait_nonblocking(
-        handle,
-        most,
-        pointer,
-        BATCH,
-        countPointer,
-        null,
-      );
+      const status = await this.functions.selur_completions_ready_nonblocking(this.handle, most, null);
       waiting--;
       this.#isWaiting = false;
-      this.#hand(this.#waited);
+      this.drain();
       if (status !== Status.success && status !== Status.timeout) break;
     }
     // Without a break there is none left.

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { SelurError } from "./errors.ts";
+import { type CommandName, SelurError } from "./errors.ts";
+import { codeOf, HEADER_BYTES } from "./frames.ts";
 import { failure, out, outPointers } from "./library.ts";
 import { failed, freed, type Session } from "./session.ts";
 import { ANSWER_LAYOUT, ARENA_VIEW_LAYOUT, NOT_IN_ARENA, SLOT_VIEW_LAYOUT, Status } from "./symbols.ts";
@@ -48,9 +49,7 @@ export class ArenaView {
  *
  * using bridge = new Bridge({ runtime: "simulated" });
  * using slot = bridge.reserve(64);
- * // A ping of "hi": command 0, the length as 4 bytes, the payload.
- * slot.bytes.set([0, 2, 0, 0, 0, 0x68, 0x69]);
- * const answer = await slot.submit(7);
+ * const answer = await slot.submit(slot.write("ping", "hi"));
  * console.log(new TextDecoder().decode(answer));
  * ```
  */
@@ -63,9 +62,12 @@ export class Slot implements Disposable {
   readonly #out: Deno.PointerValue;
   readonly #problem: Deno.PointerValue;
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #payload: Uint8Array<ArrayBuffer>;
   readonly #leave: (slot: Slot) => void;
   readonly #handle: bigint;
   #isHeld = true;
+  /** Whether it has given no ticket: its memory is ours. */
+  #isOurs = true;
   /** The answer before, whose place most often is that of the next one. */
   #answer: Uint8Array<ArrayBuffer>;
 
@@ -91,6 +93,7 @@ export class Slot implements Disposable {
     this.capacity = out.words[SLOT_VIEW_LAYOUT.capacity / 4]!;
     const offset = out.words[SLOT_VIEW_LAYOUT.offset / 4]!;
     this.#bytes = new Uint8Array(arena.buffer, offset, this.capacity);
+    this.#payload = this.#bytes.subarray(HEADER_BYTES);
     this.#answer = this.#bytes.subarray(0, 0);
   }
 
@@ -99,19 +102,41 @@ export class Slot implements Disposable {
    * to it when the slot is released: what is there belongs to others then.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    if (!this.#isHeld) throw this.#gone();
+    if (!this.#isOurs) throw this.#gone();
     return this.#bytes;
+  }
+
+  /** Writes a frame of a command and its payload into the slot, and gives the frame's length. */
+  write(command: CommandName | number, payload: string | Uint8Array): number {
+    if (!this.#isOurs) throw this.#gone();
+    const into = this.#payload;
+    let length = payload.length;
+    if (typeof payload !== "string") {
+      if (length > into.length) throw tooLong(length);
+      into.set(payload);
+    } else {
+      const { read, written } = encoder.encodeInto(payload, into);
+      if (read !== length) throw tooLong(encoder.encode(payload).length);
+      length = written;
+    }
+    const head = this.#bytes;
+    head[0] = codeOf(command);
+    head[1] = length;
+    head[2] = length >>> 8;
+    head[3] = length >>> 16;
+    head[4] = 0;
+    return HEADER_BYTES + length;
   }
 
   /**
    * Hands over the frame in the slot: its first `frameLength` bytes.
    *
    * What is answered at once, every ping and most lists, gives a view of the answer where the guest wrote it: read it before
-   * the slot is submitted again or released. What takes longer gives a promise, and the slot can only be released then.
+   * the slot is submitted again or released. What takes longer gives a promise, and the slot can only be released then: its memory is the guest's.
    * `await` does for both.
    */
   submit(frameLength: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
-    if (!this.#isHeld) throw this.#gone();
+    if (!this.#isOurs) throw this.#gone();
     const status = this.#submit(this.#handle, frameLength, this.#out, this.#problem);
     if (status !== Status.success) throw failure(this.#session.functions, status);
     const words = out.words;
@@ -127,6 +152,7 @@ export class Slot implements Disposable {
   release(): void {
     if (!this.#isHeld) return;
     this.#isHeld = false;
+    this.#isOurs = false;
     this.#session.functions.selur_slot_release(this.#handle);
     this.#leave(this);
   }
@@ -143,6 +169,7 @@ export class Slot implements Disposable {
       const data = Deno.UnsafePointer.create(out.longs[ANSWER_LAYOUT.data / 8]!);
       return new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(data!, length).slice(0));
     }
+    this.#isOurs = false;
     return new Promise((resolve, reject) => {
       this.#session.expect((answer) => {
         if (answer.status === Status.success) resolve(answer.data);
@@ -152,11 +179,20 @@ export class Slot implements Disposable {
   }
 
   #gone(): SelurError {
-    return this.#session.isClosed ? freed() : new SelurError("invalid_request", RELEASED);
+    if (this.#session.isClosed) return freed();
+    const what = this.#isHeld ? "was submitted, and its answer comes by a promise" : "was released";
+    return new SelurError("invalid_request", `this slot ${what}: reserve another`);
   }
 }
 
-const RELEASED = "this slot was released: reserve another";
+const encoder = new TextEncoder();
+
+function tooLong(bytes: number): SelurError {
+  return new SelurError(
+    "invalid_request",
+    `a payload of ${bytes} bytes does not fit into this slot: reserve more`,
+  );
+}
 
 function isSession(session: unknown): session is Session {
   return typeof session === "object" && session !== null && "functions" in session;

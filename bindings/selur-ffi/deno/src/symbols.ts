@@ -211,9 +211,10 @@ export const symbols = {
     parameters: ["u64", "u32", "pointer", "u32", "pointer", "pointer"],
     result: "u32",
   },
-  selur_completions_wait_nonblocking: {
-    name: "selur_completions_wait",
-    parameters: ["u64", "u32", "pointer", "u32", "pointer", "pointer"],
+  selur_completions_ready: { parameters: ["u64", "u32", "pointer"], result: "u32" },
+  selur_completions_ready_nonblocking: {
+    name: "selur_completions_ready",
+    parameters: ["u64", "u32", "pointer"],
     result: "u32",
     nonblocking: true,
   },

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { type Bridge, openLibrary } from "../mod.ts";
 import { deno, eventually, rejects, simulated } from "./support.ts";
 
-async function running(bridge: Bridge, image = "busybox"): Promise<string> {
-  const id = await bridge.createContainer(image);
-  await bridge.startContainer(id);
+async function running(bridge: Bridge): Promise<string> {
+  const id = await bridge.createContainer("busybox", { deadlineMs: Infinity });
+  await bridge.startContainer(id, { deadlineMs: Infinity });
   return id;
 }
 
@@ -50,7 +50,7 @@ Deno.test("a deadline ends a request with timeout", async () => {
   await rejects("timeout", hasty.waitContainer(other));
   const patient = hasty.waitContainer(other, { deadlineMs: Infinity });
   await rejects("timeout", hasty.waitContainer(other));
-  await hasty.killContainer(other);
+  await hasty.killContainer(other, "SIGKILL", { deadlineMs: Infinity });
   assert.equal(await patient, 137);
 });
 
@@ -157,6 +157,20 @@ Deno.test("a process that ends in the middle of it all ends cleanly", async () =
     setTimeout(() => { console.log("leaving"); Deno.exit(7); }, 20);`;
   const { code, stdout, stderr } = await deno(source);
   assert.deepEqual([code, stdout], [7, "leaving\n"], stderr);
+});
+
+Deno.test("workers that are terminated while answers are on their way harm nobody", async () => {
+  await using bridge = simulated();
+  for (let round = 0; round < 30; round++) {
+    const worker = new Worker(new URL("waiting_worker.ts", import.meta.url), { type: "module" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    worker.onmessage = () => resolve();
+    await promise;
+    worker.terminate();
+    // As long as its answers take.
+    await rejects("timeout", bridge.createContainer("fault.test/hang:create", { deadlineMs: 30 }));
+  }
+  assert.equal((await bridge.ping("a")).length, 1);
 });
 
 Deno.test("blocking calls and promises mix", async () => {

@@ -40,10 +40,14 @@ static void batches(void) {
     uint32_t count = 77, all = 0;
     WORKS(selur_completions_drain(bridge, batch, 64, &count, &error));
     CHECK(count == 0);
+    GIVES(SELUR_STATUS_TIMEOUT, selur_completions_ready(bridge, 0, &error));
     for (int at = 0; at < COUNT; at++) {
         tickets[at] = submit(bridge, SELUR_COMMAND_CREATE_CONTAINER, "nginx");
     }
     while (all < COUNT) {
+        /* Waiting takes nothing. */
+        WORKS(selur_completions_ready(bridge, PATIENCE_MS, &error));
+        WORKS(selur_completions_ready(bridge, 0, &error));
         WORKS(selur_completions_wait(bridge, PATIENCE_MS, batch, 64, &count, &error));
         CHECK(count >= 1 && count <= 64);
         for (uint32_t at = 0; at < count; at++) {
@@ -137,6 +141,7 @@ static void closing_answers_everything(void) {
     CHECK(all == COUNT);
     GIVES(SELUR_STATUS_CANCELLED,
           selur_completions_wait(bridge, SELUR_DEADLINE_NONE, batch, COUNT, &count, &error));
+    GIVES(SELUR_STATUS_CANCELLED, selur_completions_ready(bridge, SELUR_DEADLINE_NONE, &error));
     WORKS(selur_bridge_free(bridge));
 }
 
