@@ -78,3 +78,7 @@ bench-logs:
 # What the guest's budget costs a call
 bench-budget:
     cargo run --release --locked --package selur-core --example guest_budget
+
+# A ping from Rust, C and Deno beside fetch and extism, and how long Deno's event loop stalls; `--write` for docs/benchmarks
+bench-bindings *arguments:
+    scripts/bench-bindings {{ arguments }}
