@@ -198,11 +198,7 @@ export class Bridge extends Requests implements Disposable, AsyncDisposable {
   reserve(bytes: number, { deadlineMs }: SyncRequestOptions = {}): Slot {
     this.#session.use();
     this.#arena ??= new ArenaView(this.#session);
-    const slot = new Slot(this.#session, this.#arena, bytes, deadline(deadlineMs), (slot) => {
-      this.#slots.delete(slot);
-    });
-    this.#slots.add(slot);
-    return slot;
+    return new Slot(this.#session, this.#arena, bytes, deadline(deadlineMs), this.#slots);
   }
 
   /** The kernel's digest of its logical state: equal inputs give equal digests. */

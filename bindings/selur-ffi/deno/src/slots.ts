@@ -13,6 +13,8 @@ import { failure, out, outPointers } from "./library.ts";
 import { failed, freed, type Session } from "./session.ts";
 import { ANSWER_LAYOUT, ARENA_VIEW_LAYOUT, NOT_IN_ARENA, SLOT_VIEW_LAYOUT, Status } from "./symbols.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** The guest's memory that slots lie in. */
 export class ArenaView {
   /** It, as one buffer; empty once it is closed. */
@@ -62,14 +64,15 @@ export class Slot implements Disposable {
   readonly #out: Deno.PointerValue;
   readonly #problem: Deno.PointerValue;
   readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #payload: Uint8Array<ArrayBuffer>;
-  readonly #leave: (slot: Slot) => void;
+  /** Where a payload begins; made when somebody writes one here. */
+  #payload: Uint8Array<ArrayBuffer> | undefined;
+  readonly #held: Set<Slot>;
   readonly #handle: bigint;
   #isHeld = true;
   /** Whether it has given no ticket: its memory is ours. */
   #isOurs = true;
   /** The answer before, whose place most often is that of the next one. */
-  #answer: Uint8Array<ArrayBuffer>;
+  #answer: Uint8Array<ArrayBuffer> = NOTHING;
 
   /** Use {@linkcode Bridge.reserve}. */
   constructor(
@@ -77,7 +80,7 @@ export class Slot implements Disposable {
     arena: unknown,
     bytes: number,
     deadline: number,
-    leave: (slot: Slot) => void,
+    held: Set<Slot>,
   ) {
     if (!isSession(session) || !(arena instanceof ArenaView)) throw new TypeError("use bridge.reserve()");
     const at = outPointers();
@@ -85,7 +88,7 @@ export class Slot implements Disposable {
     session.check(session.functions.selur_slot_reserve(handle, bytes, deadline, at.out, at.problem));
     this.#session = session;
     this.#arena = arena;
-    this.#leave = leave;
+    this.#held = held;
     this.#submit = session.functions.selur_slot_submit;
     this.#out = at.out;
     this.#problem = at.problem;
@@ -93,8 +96,7 @@ export class Slot implements Disposable {
     this.capacity = out.words[SLOT_VIEW_LAYOUT.capacity / 4]!;
     const offset = out.words[SLOT_VIEW_LAYOUT.offset / 4]!;
     this.#bytes = new Uint8Array(arena.buffer, offset, this.capacity);
-    this.#payload = this.#bytes.subarray(HEADER_BYTES);
-    this.#answer = this.#bytes.subarray(0, 0);
+    held.add(this);
   }
 
   /**
@@ -109,7 +111,7 @@ export class Slot implements Disposable {
   /** Writes a frame of a command and its payload into the slot, and gives the frame's length. */
   write(command: CommandName | number, payload: string | Uint8Array): number {
     if (!this.#isOurs) throw this.#gone();
-    const into = this.#payload;
+    const into = this.#payload ??= this.#bytes.subarray(HEADER_BYTES);
     let length = payload.length;
     if (typeof payload !== "string") {
       if (length > into.length) throw tooLong(length);
@@ -154,7 +156,7 @@ export class Slot implements Disposable {
     this.#isHeld = false;
     this.#isOurs = false;
     this.#session.functions.selur_slot_release(this.#handle);
-    this.#leave(this);
+    this.#held.delete(this);
   }
 
   /** As {@linkcode Slot.release}. */

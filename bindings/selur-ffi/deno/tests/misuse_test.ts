@@ -145,7 +145,7 @@ Deno.test("a payload of the greatest length goes through, and one byte more is r
 });
 
 Deno.test("what the library gives cannot be made without it", () => {
-  assert.throws(() => new Slot({}, {}, 1, 0, () => {}), /bridge.reserve/);
+  assert.throws(() => new Slot({}, {}, 1, 0, new Set()), /bridge.reserve/);
   assert.throws(() => new ItemStream({}, () => undefined), /method of Bridge/);
   assert.throws(() => new ExecSession({}), /method of Bridge/);
 });
