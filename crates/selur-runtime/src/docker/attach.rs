@@ -2,14 +2,14 @@
 
 use super::failure::{self, About, invalid};
 use super::frames::Frames;
-use super::lifecycle::{until, wait};
+use super::lifecycle::{LOOK, until, wait};
 use super::session::{self, Input, NO_DETACH_KEYS, Output, Terminal};
 use super::site::{Look, Site};
 use super::transport::{Call, Pipe};
 use crate::{AttachOptions, RuntimeError, Session, SessionItem};
 use futures_util::stream::{self, StreamExt};
 use hyper::Method;
-use selur_protocol::{ContainerId, State};
+use selur_protocol::{ContainerId, State, Status};
 use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -103,7 +103,7 @@ impl Attachment {
             };
             let look = match until(&never, wait(&self.site, self.id, is_settled)).await {
                 Ok(look) => look,
-                Err(error) if error.status() == selur_protocol::Status::ContainerNotFound => {
+                Err(error) if error.status() == Status::ContainerNotFound => {
                     return Ok(SessionItem::Ended { exit_code: None });
                 }
                 Err(error) => return Err(error),
@@ -114,7 +114,15 @@ impl Attachment {
                 });
             }
             // Its policy has started it again. What is sent goes nowhere from here on: each process has its own input.
-            let pipe = connect(&self.site, &look, AttachOptions::default()).await?;
+            let pipe = match connect(&self.site, &look, AttachOptions::default()).await {
+                Ok(pipe) => pipe,
+                // That one has ended meanwhile, too.
+                Err(error) if matches!(error.status(), Status::InvalidState | Status::ContainerNotFound) => {
+                    tokio::time::sleep(LOOK.0).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let frames = Frames::new(look.facts.spec.terminal);
             let (_, output) = session::open(pipe, Input::None, frames, None);
             let after = self.site.look(self.id).await?;

@@ -447,6 +447,49 @@ async fn a_daemon_that_notices_an_end_late_is_waited_for() {
     );
 }
 
+#[tokio::test]
+async fn a_process_that_ends_before_it_is_attached_to_again_is_no_error() {
+    const UPGRADED: &[u8] = b"HTTP/1.1 101 UPGRADED\r\nconnection: Upgrade\r\nupgrade: tcp\r\n\r\n";
+    let attachments = AtomicUsize::new(0);
+    let (listed, _) = one("created", ID);
+    let daemon = Daemon::start(move |method, target| {
+        let inspected = |state: &str, second: u32, restarts: u32| {
+            let inspected = one(state, ID)
+                .1
+                .replace("00:00:00Z", &format!("00:00:0{second}Z"));
+            let counted = format!(r#"{{"RestartCount":{restarts},"#);
+            ok(inspected
+                .replacen('{', &counted, 1)
+                .replace(r#""Pid":7"#, r#""Pid":7,"ExitCode":3"#))
+        };
+        match (method, target) {
+            ("GET", target) if target.starts_with("/containers/json") => ok(listed.clone()),
+            // It has been started again when the first attachment ends, and ends when the second one begins.
+            ("GET", "/containers/d/json") => match attachments.load(Ordering::SeqCst) {
+                0 => inspected("running", 1, 0),
+                1 => inspected("running", 2, 1),
+                _ => inspected("exited", 2, 1),
+            },
+            ("POST", target) if target.starts_with("/containers/d/attach") => {
+                match attachments.fetch_add(1, Ordering::SeqCst) {
+                    0 => Answer::Raw(UPGRADED),
+                    _ => Answer::Says(
+                        500,
+                        r#"{"message":"can only attach to created or running containers: container state improper"}"#.into(),
+                    ),
+                }
+            }
+            _ => missing(),
+        }
+    });
+    let docker = open(&daemon);
+    let session = docker.attach(ID, AttachOptions::default()).await.unwrap();
+    let items: Vec<_> = session.output.collect().await;
+    let [Ok(SessionItem::Ended { exit_code: Some(3) })] = items.as_slice() else {
+        panic!("{items:?}");
+    };
+}
+
 /// Looks at one container are taken one after another.
 #[tokio::test]
 async fn a_reader_that_stops_in_the_middle_of_a_look_holds_nobody_up() {
