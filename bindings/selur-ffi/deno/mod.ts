@@ -39,5 +39,6 @@ export {
   type Output,
   type PullItem,
   type PushItem,
+  type StreamItem,
 } from "./src/streams.ts";
 export { ABI_VERSION, Command, Kind, Runtime, Status } from "./src/symbols.ts";

@@ -21,8 +21,16 @@ import {
   type SyncRequestOptions,
 } from "./session.ts";
 import { ArenaView, Slot } from "./slots.ts";
-import { entryOf, type EventItem, ExecSession, ItemStream, jsonOf, type LogEntry } from "./streams.ts";
-import { type PullItem, type PushItem, Source } from "./streams.ts";
+import {
+  entryOf,
+  type EventItem,
+  ExecSession,
+  itemOf,
+  ItemStream,
+  jsonOf,
+  type LogEntry,
+} from "./streams.ts";
+import { type PullItem, type PushItem, Source, type StreamItem } from "./streams.ts";
 import { Command, Runtime, Status } from "./symbols.ts";
 
 /** What a bridge is made with. */
@@ -140,6 +148,7 @@ export class Bridge extends Requests implements Disposable, AsyncDisposable {
 
   /** Carries out a frame as it is, blocking. */
   callSync(frame: Uint8Array, options: SyncRequestOptions = {}): Response {
+    deadline(options.deadlineMs);
     try {
       return { status: Status.success, data: this.#session.call(this.#outside(frame), options.deadlineMs) };
     } catch (error) {
@@ -194,6 +203,21 @@ export class Bridge extends Requests implements Disposable, AsyncDisposable {
     return new ItemStream(source, jsonOf<PushItem>);
   }
 
+  /**
+   * Takes the stream that a request or a frame of your own was answered with: that decimal number. Each is taken once; those
+   * that are not taken go with the bridge.
+   */
+  takeStream(id: number): ItemStream<StreamItem> {
+    if (!Number.isSafeInteger(id) || id < 0) {
+      throw new SelurError(
+        "invalid_request",
+        `${id} is no number of a stream: a request is answered with it`,
+      );
+    }
+    const stream = this.#session.takeStream(BigInt(id));
+    return new ItemStream(new Source(this.#session, stream), itemOf);
+  }
+
   /** Reserves a slot of so many bytes, the frame's header included, for requests without a copy. */
   reserve(bytes: number, { deadlineMs }: SyncRequestOptions = {}): Slot {
     this.#session.use();
@@ -246,8 +270,13 @@ export class Bridge extends Requests implements Disposable, AsyncDisposable {
   }
 
   async #open(command: CommandName, fields: string[], options: RequestOptions): Promise<Source> {
-    const answer = await this.request(command, fields, options);
-    return new Source(this.#session, this.#session.takeStream(answer), options.signal);
+    const session = this.#session;
+    const stream = session.takeStream(BigInt(decode(await this.request(command, fields, options))));
+    if (options.signal?.aborted) {
+      session.freeStream(stream);
+      throw options.signal.reason;
+    }
+    return new Source(session, stream, options.signal);
   }
 
   #answer(frame: Uint8Array<ArrayBuffer>, { deadlineMs, signal }: RequestOptions): Promise<Answer> {
@@ -278,7 +307,7 @@ export class Bridge extends Requests implements Disposable, AsyncDisposable {
   #undo(command: number, late: Answer): void {
     const session = this.#session;
     if (late.status !== Status.success || session.isClosed) return;
-    if (STREAMS.includes(command)) session.freeStream(session.takeStream(late.data));
+    if (STREAMS.includes(command)) session.freeStream(session.takeStream(BigInt(decode(late.data))));
     if (command === Command.create_container) {
       session.submit(frameOf("delete_container", [late.data, "force"]), Infinity, () => {});
     }
@@ -303,7 +332,8 @@ function open({ functions }: Opened, options: BridgeOptions): bigint {
       check(functions.selur_options_set_guest_path(made, path(guest), at.problem));
     }
     if (runtime !== undefined) {
-      check(functions.selur_options_set_runtime(made, Runtime[runtime] ?? 0xFFFF, at.problem));
+      const code = Object.hasOwn(Runtime, runtime) ? Runtime[runtime] : 0xFFFF;
+      check(functions.selur_options_set_runtime(made, code, at.problem));
     }
     if (stateRoot !== undefined) {
       check(functions.selur_options_set_state_root(made, path(stateRoot), at.problem));
@@ -323,7 +353,9 @@ function open({ functions }: Opened, options: BridgeOptions): bigint {
 }
 
 function path(place: string | URL): Uint8Array<ArrayBuffer> {
-  return cString(place instanceof URL ? fileURLToPath(place) : place);
+  if (!(place instanceof URL)) return cString(place);
+  if (place.protocol === "file:") return cString(fileURLToPath(place));
+  throw new SelurError("invalid_request", `${place} is no file of this machine: give a path, or a file: URL`);
 }
 
 /** What makes the blocking options of a request those of a promise. */

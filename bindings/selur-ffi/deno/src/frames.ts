@@ -11,7 +11,7 @@ import { Command } from "./symbols.ts";
 export const HEADER_BYTES = 5;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Where frames are written that are copied by the call that they are given to. */
 let scratch = new Uint8Array(4096);

@@ -207,7 +207,12 @@ function places(): Candidate[] {
 }
 
 function asPath(path: string | URL): string {
-  if (path instanceof URL) return fileURLToPath(path);
+  if (path instanceof URL) {
+    if (path.protocol === "file:") return fileURLToPath(path);
+    throw new LibraryError(
+      `Library not loaded: ${path} is no file of this machine. Give a path, or a file: URL.`,
+    );
+  }
   // Without a slash the system would look for it in its own folders.
   return path.includes("/") ? path : `./${path}`;
 }

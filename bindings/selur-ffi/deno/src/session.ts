@@ -95,7 +95,8 @@ export class Session {
   handle: bigint;
   readonly #opened: Opened;
   readonly #waiters = new Map<number, Waiter>();
-  readonly #streams = new Set<bigint>();
+  /** What ends each stream that is open. */
+  readonly #streams = new Map<bigint, (reason: SelurError) => void>();
   #pump: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #isWaiting = false;
@@ -165,7 +166,6 @@ export class Session {
     // What needs no effect is answered by now.
     this.drain();
     if (this.#waiters.size > 0) this.#pump ??= this.#run();
-    else if (this.#isWaiting) this.#wake();
     return ticket;
   }
 
@@ -195,16 +195,22 @@ export class Session {
       this.functions.selur_completions_drain(this.handle, pointer, BATCH, countPointer, null);
       this.#hand(batch);
     } while (count[0] === BATCH);
+    // Nothing is to come any more: the process need not live for it.
+    if (this.#waiters.size === 0 && this.#isWaiting && !this.#isClosed) this.#wake();
   }
 
-  /** Takes the stream that a request was answered with. */
-  takeStream(answer: Uint8Array): bigint {
+  /** Takes the stream of this number, which a request was answered with. */
+  takeStream(id: bigint): bigint {
     const at = outPointers();
-    const id = BigInt(decode(answer));
     this.check(this.functions.selur_stream_take(this.use(), id, at.out, at.problem));
     const stream = out.longs[0]!;
-    this.#streams.add(stream);
+    this.#streams.set(stream, () => this.freeStream(stream));
     return stream;
+  }
+
+  /** Has a stream ended in this way when the bridge is closed. */
+  ownStream(stream: bigint, end: (reason: SelurError) => void): void {
+    this.#streams.set(stream, end);
   }
 
   /** Ends a stream. Doing so again does nothing. */
@@ -217,7 +223,7 @@ export class Session {
   free(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#freeStreams();
+    this.#endStreams();
     this.functions.selur_bridge_close(this.handle, null);
     this.drain();
     // A call that waits returns at once, for the bridge is closed.
@@ -233,16 +239,16 @@ export class Session {
 
   async #close(): Promise<void> {
     this.#isClosed = true;
-    this.#freeStreams();
+    this.#endStreams();
     await this.functions.selur_bridge_close_nonblocking(this.handle, null);
     this.drain();
     await this.#pump;
     this.#release();
   }
 
-  #freeStreams(): void {
-    for (const stream of this.#streams) this.functions.selur_stream_free(stream);
-    this.#streams.clear();
+  #endStreams(): void {
+    const reason = new SelurError("cancelled", CLOSED);
+    for (const end of [...this.#streams.values()]) end(reason);
   }
 
   #release(): void {
@@ -299,12 +305,14 @@ export class Session {
 
   /** Answers what nobody will answer any more. */
   #abandon(): void {
-    const data = new TextEncoder().encode("the bridge was closed");
+    const data = new TextEncoder().encode(CLOSED);
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
     for (const waiter of waiters) waiter({ status: Status.cancelled, kind: 0, value: 0n, data });
   }
 }
+
+const CLOSED = "the bridge was closed";
 
 /** The error of a failed answer. */
 export function failed(answer: Answer): SelurError {

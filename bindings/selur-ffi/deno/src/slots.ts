@@ -85,6 +85,7 @@ export class Slot implements Disposable {
     if (!isSession(session) || !(arena instanceof ArenaView)) throw new TypeError("use bridge.reserve()");
     const at = outPointers();
     const handle = session.use();
+    whole(bytes);
     session.check(session.functions.selur_slot_reserve(handle, bytes, deadline, at.out, at.problem));
     this.#session = session;
     this.#arena = arena;
@@ -139,6 +140,7 @@ export class Slot implements Disposable {
    */
   submit(frameLength: number): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
     if (!this.#isOurs) throw this.#gone();
+    whole(frameLength);
     const status = this.#submit(this.#handle, frameLength, this.#out, this.#problem);
     if (status !== Status.success) throw failure(this.#session.functions, status);
     const words = out.words;
@@ -198,4 +200,10 @@ function tooLong(bytes: number): SelurError {
 
 function isSession(session: unknown): session is Session {
   return typeof session === "object" && session !== null && "functions" in session;
+}
+
+/** Checks what the library takes as a length. */
+function whole(bytes: number): void {
+  if (bytes >>> 0 === bytes) return;
+  throw new SelurError("invalid_request", `${bytes} is no length: give a whole number of bytes`);
 }

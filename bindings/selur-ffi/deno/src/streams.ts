@@ -59,6 +59,16 @@ export type PushItem =
     pushed: Pushed;
   };
 
+/** What {@linkcode Bridge.takeStream} gives: an item as the library gives it. */
+export interface StreamItem {
+  /** What it is: a piece of output, or JSON. */
+  kind: "stdout" | "stderr" | "json";
+  /** Of an item of a log its moment, in nanoseconds since the Unix epoch; else 0. */
+  value: bigint;
+  /** The bytes. */
+  data: Uint8Array<ArrayBuffer>;
+}
+
 /** What a process wrote, and how it ended. */
 export interface Collected {
   /** All of its standard output. */
@@ -90,6 +100,7 @@ export class Source {
     this.#handle = handle;
     this.#signal = signal;
     signal?.addEventListener("abort", this.#abort, { once: true });
+    session.ownStream(handle, (reason) => this.end({ reason }));
   }
 
   /** The next item, whatever its kind. */
@@ -110,9 +121,13 @@ export class Source {
   /** Sends bytes to a process. */
   write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (!(bytes instanceof Uint8Array)) {
+        throw new SelurError("invalid_request", "write a Uint8Array: TextEncoder makes one of a text");
+      }
       const { selur_stream_submit_write } = this.#session.functions;
+      const data = plain(bytes);
       this.#begin(
-        (at) => selur_stream_submit_write(this.#use(), plain(bytes), bytes.length, at.out, at.problem),
+        (at) => selur_stream_submit_write(this.#use(), data, data.length, at.out, at.problem),
         (answer) => answer.status === Status.success ? resolve() : reject(failed(answer)),
       );
     });
@@ -250,9 +265,10 @@ export class ExecSession extends ItemStream<Output> {
     // Who does not ask how it ended need not be told.
     this.exitCode.catch(() => undefined);
     this.stdin = new WritableStream({
-      write: (chunk) => of.write(chunk),
-      close: () => of.endInput(),
-      abort: () => of.endInput(),
+      // By way of the session: who holds its input alone holds the process, too.
+      write: (chunk) => this.#source.write(chunk),
+      close: () => this.#source.endInput(),
+      abort: () => this.#source.endInput(),
     });
   }
 
@@ -278,6 +294,14 @@ export class ExecSession extends ItemStream<Output> {
 export function outputOf({ kind, data }: Answer): Output | undefined {
   if (kind === Kind.stdout) return { from: "stdout", data };
   return kind === Kind.stderr ? { from: "stderr", data } : undefined;
+}
+
+/** An item of any stream; nothing at its end. */
+export function itemOf({ kind, value, data }: Answer): StreamItem | undefined {
+  for (const name of ["stdout", "stderr", "json"] as const) {
+    if (kind === Kind[name]) return { kind: name, value, data };
+  }
+  return undefined;
 }
 
 /** An entry of a log; nothing at its end. */

@@ -87,11 +87,20 @@ if (Deno.uid() === 0) {
   });
 
   real("a real create that is aborted leaves nothing", async (bridge) => {
-    const abort = new AbortController();
-    const creates = Array.from({ length: 8 }, () => bridge.createContainer(image, { signal: abort.signal }));
-    const settled = Promise.allSettled(creates);
-    abort.abort();
-    for (const each of await settled) assert.equal(each.status, "rejected");
+    // What is done before the abort is heard of stands: on a busy machine that may be all of it.
+    let rejected = 0;
+    for (let round = 0; round < 10 && rejected === 0; round++) {
+      const abort = new AbortController();
+      const { signal } = abort;
+      const creates = Array.from({ length: 8 }, () => bridge.createContainer(image, { signal }));
+      const settled = Promise.allSettled(creates);
+      abort.abort();
+      for (const each of await settled) {
+        if (each.status === "fulfilled") await bridge.deleteContainer(each.value);
+        else rejected++;
+      }
+    }
+    assert(rejected > 0);
     await eventually("no container is left", async () => (await bridge.listContainers()).length === 0);
   });
 

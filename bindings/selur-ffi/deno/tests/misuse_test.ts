@@ -22,7 +22,7 @@ function call(bridge: Bridge, name: string): unknown {
   if (typeof method !== "function") return method;
   if (name.startsWith("call")) return method.call(bridge, new Uint8Array(5));
   if (name.startsWith("request")) return method.call(bridge, "ping", []);
-  if (name === "reserve") return method.call(bridge, 64);
+  if (name === "reserve" || name === "takeStream") return method.call(bridge, 64);
   if (/^(list|events)/.test(name)) return method.call(bridge);
   if (/^(kill|tag)/.test(name)) return method.call(bridge, "busybox", "SIGTERM");
   return method.apply(bridge, ARGUMENTS.slice(0, name.startsWith("exec") ? 2 : 1));
@@ -32,7 +32,7 @@ async function everyMethodRefuses(bridge: Bridge): Promise<void> {
   const names = methods();
   assert(names.length > 55, `${names.length} methods`);
   for (const name of names) {
-    if (name.endsWith("Sync") || name === "reserve" || name === "stateDigest") {
+    if (name.endsWith("Sync") || ["reserve", "stateDigest", "takeStream"].includes(name)) {
       fails("invalid_request", () => call(bridge, name));
     } else await rejects("invalid_request", call(bridge, name) as Promise<unknown>);
   }
@@ -92,6 +92,8 @@ Deno.test("options that cannot be are refused in words", () => {
     [{ guest: new Uint8Array([1, 2, 3]) }, /guest/],
     [{ guest: "a\0b" }, /NUL/],
     [{ runtime: "podman" as "docker" }, /runtime/],
+    [{ runtime: "toString" as "docker" }, /runtime/],
+    [{ guest: new URL("https://example.test/guest.wasm") }, /file: URL/],
     [{ deadlineMs: -1 }, /milliseconds from 1/],
     [{ deadlineMs: NaN }, /milliseconds from 1/],
   ];

@@ -182,3 +182,18 @@ Deno.test("blocking calls and promises mix", async () => {
   assert.equal(bridge.waitContainerSync(id), 137);
   assert.equal(await wait, 137);
 });
+
+Deno.test("a bridge whose last request is given up keeps no process alive", async () => {
+  const source = `const bridge = new Bridge({ runtime: "simulated" });
+    const id = await bridge.createContainer("busybox");
+    await bridge.startContainer(id);
+    const abort = new AbortController();
+    const waited = bridge.waitContainer(id, { signal: abort.signal }).catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    bridge.killContainerSync(id);
+    abort.abort();
+    await waited;
+    const begin = performance.now();
+    globalThis.addEventListener("unload", () => console.log(performance.now() - begin < 500));`;
+  for (let round = 0; round < 5; round++) assert.equal((await deno(source)).stdout, "true\n");
+});

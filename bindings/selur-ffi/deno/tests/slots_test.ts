@@ -167,3 +167,12 @@ Deno.test("a frame that lies in a slot is copied before it is called", async () 
   assert.equal(text((await bridge.call(frame)).data), "copied");
   assert.equal(text(bridge.callSync(frame).data), "copied");
 });
+
+Deno.test("lengths that are none are refused in words", () => {
+  using bridge = simulated();
+  using slot = bridge.reserve(64);
+  for (const wrong of [-1, NaN, 1.7, 2 ** 32 + 8, Infinity]) {
+    assert.match(fails("invalid_request", () => bridge.reserve(wrong)).message, /no length/);
+    assert.match(fails("invalid_request", () => slot.submit(wrong)).message, /no length/);
+  }
+});

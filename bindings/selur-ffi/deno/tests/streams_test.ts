@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Bridge, ItemStream, type Output } from "../mod.ts";
-import { deno, eventually, PACKAGE, rejects, simulated } from "./support.ts";
+import { deno, eventually, fails, PACKAGE, rejects, simulated } from "./support.ts";
 
 const encoder = new TextEncoder();
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -234,4 +234,86 @@ Deno.test("streams of a bridge that is closed end", async () => {
   await read;
   await rejects("invalid_request", session.getReader().read());
   await eventually("the exit code is told", () => session.exitCode.then(() => false, () => true));
+});
+
+Deno.test("a session that is not read ends with its bridge, and lets go of its signal", async () => {
+  for (const end of [(bridge: Bridge) => bridge.free(), (bridge: Bridge) => bridge.close()]) {
+    const bridge = simulated();
+    const id = await running(bridge);
+    const { signal } = new AbortController();
+    const listeners = new Set<unknown>();
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listeners.add(args[1]);
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listeners.delete(args[1]);
+      removeEventListener.apply(signal, args);
+    };
+    const session = await bridge.exec(id, { command: ["cat"], stdin: true }, { signal });
+    assert.equal(listeners.size, 1);
+    await end(bridge);
+    await rejects("cancelled", session.exitCode);
+    assert.equal(listeners.size, 0);
+  }
+});
+
+Deno.test("a signal that is aborted while the answer is on its way ends the stream", async () => {
+  await using bridge = simulated();
+  const id = await running(bridge);
+  const reason = new Error("enough");
+  for (let round = 0; round < 20; round++) {
+    const abort = new AbortController();
+    const stream = bridge.logs(id, { follow: true }, { signal: abort.signal });
+    // Between the answer and the stream there are some turns of the queue of microtasks: one round for each of them.
+    let turns = Promise.resolve();
+    for (let turn = 0; turn < round; turn++) turns = turns.then(() => {});
+    void turns.then(() => abort.abort(reason));
+    await assert.rejects(
+      (async () => {
+        for await (const _ of await stream);
+      })(),
+      (error) => error === reason,
+    );
+  }
+});
+
+Deno.test("only bytes are written to a process", async () => {
+  await using bridge = simulated();
+  const id = await running(bridge);
+  const wrong = ["42", new Uint16Array([65, 66]), new ArrayBuffer(4), { length: 64 }, undefined];
+  for (const chunk of wrong) {
+    await using session = await bridge.exec(id, { command: ["cat"], stdin: true });
+    const error = await rejects("invalid_request", session.stdin.getWriter().write(chunk as Uint8Array));
+    assert.match(error.message, /TextEncoder/);
+  }
+});
+
+Deno.test("who holds a process's input holds the process", async () => {
+  const source = `const bridge = new Bridge({ runtime: "simulated" });
+    const id = await bridge.createContainer("busybox");
+    await bridge.startContainer(id);
+    const open = async () => (await bridge.exec(id, { command: ["cat"], stdin: true })).stdin.getWriter();
+    const input = await open();
+    for (let round = 0; round < 20; round++) {
+      globalThis.gc();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await input.write(new Uint8Array(1));
+    console.log("written");
+    bridge.free();`;
+  const { stdout, stderr } = await deno(source, ["--allow-ffi", "--allow-env", "--v8-flags=--expose-gc"]);
+  assert.equal(stdout, "written\n", stderr);
+});
+
+Deno.test("a stream that a frame opened is taken by its number, once", async () => {
+  await using bridge = simulated();
+  const id = await running(bridge);
+  const number = Number(text(await bridge.request("logs", [id])));
+  const [item, ...more] = await collected(bridge.takeStream(number));
+  assert.equal(item!.kind, "stdout");
+  assert.match(text(item!.data), /started/);
+  assert(item!.value > 0n && more.length === 0);
+  for (const wrong of [number, -1, NaN, 2 ** 60]) fails("invalid_request", () => bridge.takeStream(wrong));
 });
