@@ -72,7 +72,10 @@ impl Shared {
     ) -> Result<R, Error> {
         let mut work = Work::default();
         let result = self.locked_step(access, &mut work, step);
-        self.carry_out(work);
+        // Most often, as after every ping, there is nothing.
+        if !work.is_nothing() {
+            self.carry_out(work);
+        }
         result
     }
 
