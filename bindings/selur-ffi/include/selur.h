@@ -1296,6 +1296,7 @@ selur_status_t selur_stream_submit_write(selur_stream_t stream,
 
 /**
  * Ends the input of an exec's or an attachment's process. With a terminal there is no such end: write the byte 4 instead.
+ * Blocks while the process does not read what was sent before.
  *
  * Fails as selur_stream_write() does.
  */
@@ -1303,7 +1304,15 @@ selur_status_t selur_stream_end_input(selur_stream_t stream,
                                       selur_error_t *error);
 
 /**
+ * Begins to end the input, as selur_stream_end_input() does; that it was ended comes to the completion queue.
+ *
+ * Fails as selur_stream_submit_write() does.
+ */
+selur_status_t selur_stream_submit_end_input(selur_stream_t stream, uint64_t *ticket, selur_error_t *error);
+
+/**
  * Tells the terminal of an exec's or an attachment's process its size, in characters. Nothing happens where there is none.
+ * Blocks while the process does not read what was sent before.
  *
  * Fails as selur_stream_write() does.
  */
@@ -1311,6 +1320,17 @@ selur_status_t selur_stream_resize(selur_stream_t stream,
                                    uint16_t rows,
                                    uint16_t columns,
                                    selur_error_t *error);
+
+/**
+ * Begins to tell the terminal its size, as selur_stream_resize() does; that it was told comes to the completion queue.
+ *
+ * Fails as selur_stream_submit_write() does.
+ */
+selur_status_t selur_stream_submit_resize(selur_stream_t stream,
+                                          uint16_t rows,
+                                          uint16_t columns,
+                                          uint64_t *ticket,
+                                          selur_error_t *error);
 
 /**
  * Ends a stream and frees it. Reads and writes that are under way end with SELUR_STATUS_CANCELLED. 0 is allowed.

@@ -262,6 +262,7 @@ pub unsafe extern "C" fn selur_stream_submit_write(
 }
 
 /// Ends the input of an exec's or an attachment's process. With a terminal there is no such end: write the byte 4 instead.
+/// Blocks while the process does not read what was sent before.
 ///
 /// Fails as selur_stream_write() does.
 #[unsafe(no_mangle)]
@@ -272,7 +273,22 @@ pub extern "C" fn selur_stream_end_input(
     guard(error, || Ok(STREAMS.copy(stream)?.end_input()?))
 }
 
+/// Begins to end the input, as selur_stream_end_input() does; that it was ended comes to the completion queue.
+///
+/// Fails as selur_stream_submit_write() does.
+#[unsafe(no_mangle)]
+pub extern "C" fn selur_stream_submit_end_input(
+    stream: selur_stream_t,
+    ticket: Option<&mut MaybeUninit<u64>>,
+    error: Option<&mut MaybeUninit<selur_error_t>>,
+) -> selur_status_t {
+    guard_out(ticket, error, || {
+        Ok(STREAMS.copy(stream)?.end_input_to_queue()?)
+    })
+}
+
 /// Tells the terminal of an exec's or an attachment's process its size, in characters. Nothing happens where there is none.
+/// Blocks while the process does not read what was sent before.
 ///
 /// Fails as selur_stream_write() does.
 #[unsafe(no_mangle)]
@@ -284,6 +300,24 @@ pub extern "C" fn selur_stream_resize(
 ) -> selur_status_t {
     guard(error, || {
         Ok(STREAMS.copy(stream)?.resize(TerminalSize { rows, columns })?)
+    })
+}
+
+/// Begins to tell the terminal its size, as selur_stream_resize() does; that it was told comes to the completion queue.
+///
+/// Fails as selur_stream_submit_write() does.
+#[unsafe(no_mangle)]
+pub extern "C" fn selur_stream_submit_resize(
+    stream: selur_stream_t,
+    rows: u16,
+    columns: u16,
+    ticket: Option<&mut MaybeUninit<u64>>,
+    error: Option<&mut MaybeUninit<selur_error_t>>,
+) -> selur_status_t {
+    guard_out(ticket, error, || {
+        Ok(STREAMS
+            .copy(stream)?
+            .resize_to_queue(TerminalSize { rows, columns })?)
     })
 }
 

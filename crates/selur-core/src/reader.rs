@@ -198,6 +198,14 @@ impl Reader {
         self.send_to_queue(vec![SessionInput::End])
     }
 
+    /// Begins what [`Reader::resize`] does; its answer comes to the completion queue.
+    ///
+    /// # Errors
+    /// As [`Reader::write_to_queue`].
+    pub fn resize_to_queue(&self, size: TerminalSize) -> Result<u64, Error> {
+        self.send_to_queue(vec![SessionInput::Resize(size)])
+    }
+
     /// Ends the stream: reads and writes that are under way are answered `cancelled`, and what it shows ends as when a
     /// [`Stream`] is dropped.
     pub fn close(&self) {

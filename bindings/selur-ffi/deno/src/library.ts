@@ -46,8 +46,8 @@ const USED = [
   "selur_stream_take",
   "selur_stream_submit_next",
   "selur_stream_submit_write",
-  "selur_stream_end_input",
-  "selur_stream_resize",
+  "selur_stream_submit_end_input",
+  "selur_stream_submit_resize",
   "selur_stream_free",
 ] as const satisfies (keyof typeof symbols)[];
 

@@ -91,6 +91,7 @@ export class Source {
   readonly #signal: AbortSignal | undefined;
   #isOpen = true;
   #reason: unknown = new SelurError("invalid_request", "this stream was closed: open another");
+  #sending: Promise<void> = Promise.resolve();
   #reading: { reject: (reason: unknown) => void } | undefined;
   #abort = (): void => this.end({ reason: this.#signal?.reason });
 
@@ -120,22 +121,20 @@ export class Source {
 
   /** Sends bytes to a process. */
   write(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
+    const { selur_stream_submit_write } = this.#session.functions;
+    return this.#send((at) => {
       if (!(bytes instanceof Uint8Array)) {
         throw new SelurError("invalid_request", "write a Uint8Array: TextEncoder makes one of a text");
       }
-      const { selur_stream_submit_write } = this.#session.functions;
       const data = plain(bytes);
-      this.#begin(
-        (at) => selur_stream_submit_write(this.#use(), data, data.length, at.out, at.problem),
-        (answer) => answer.status === Status.success ? resolve() : reject(failed(answer)),
-      );
+      return selur_stream_submit_write(this.#use(), data, data.length, at.out, at.problem);
     });
   }
 
-  /** Ends a process's input. */
-  endInput(): void {
-    this.#session.check(this.#session.functions.selur_stream_end_input(this.#use(), outPointers().problem));
+  /** Ends a process's input, once it has read what was sent before. */
+  endInput(): Promise<void> {
+    const { selur_stream_submit_end_input } = this.#session.functions;
+    return this.#send((at) => selur_stream_submit_end_input(this.#use(), at.out, at.problem));
   }
 
   /** Tells a process's terminal its size. */
@@ -145,8 +144,13 @@ export class Source {
         throw new SelurError("invalid_request", `${size} is no size of a terminal: give 0 to 65535`);
       }
     }
-    const { selur_stream_resize } = this.#session.functions;
-    this.#session.check(selur_stream_resize(this.#use(), rows, columns, outPointers().problem));
+    this.#use();
+    const { selur_stream_submit_resize } = this.#session.functions;
+    const told = this.#send((at) =>
+      selur_stream_submit_resize(this.#use(), rows, columns, at.out, at.problem)
+    );
+    // A process that has ended meanwhile has no terminal.
+    told.catch(() => undefined);
   }
 
   /** Frees it; a read that is under way ends. */
@@ -171,6 +175,17 @@ export class Source {
     if (this.#session.isClosed) throw freed();
     if (!this.#isOpen) throw this.#reason;
     return this.#handle;
+  }
+
+  /** Sends something to the process, after what was sent before: the library takes one at a time. */
+  #send(call: (at: ReturnType<typeof outPointers>) => number): Promise<void> {
+    const sent = this.#sending.then(() =>
+      new Promise<void>((resolve, reject) => {
+        this.#begin(call, (answer) => answer.status === Status.success ? resolve() : reject(failed(answer)));
+      })
+    );
+    this.#sending = sent.catch(() => undefined);
+    return sent;
   }
 
   #begin(

@@ -242,6 +242,8 @@ export const symbols = {
   selur_stream_write: { parameters: ["u64", "buffer", "u32", "pointer"], result: "u32" },
   selur_stream_submit_write: { parameters: ["u64", "buffer", "u32", "pointer", "pointer"], result: "u32" },
   selur_stream_end_input: { parameters: ["u64", "pointer"], result: "u32" },
+  selur_stream_submit_end_input: { parameters: ["u64", "pointer", "pointer"], result: "u32" },
   selur_stream_resize: { parameters: ["u64", "u16", "u16", "pointer"], result: "u32" },
+  selur_stream_submit_resize: { parameters: ["u64", "u16", "u16", "pointer", "pointer"], result: "u32" },
   selur_stream_free: { parameters: ["u64"], result: "u32" },
 } as const;

@@ -56,6 +56,22 @@ if (Deno.uid() === 0) {
     assert(stdout.every((byte) => byte === 0x61));
   });
 
+  real("the end of an input waits for a process that writes first", async (bridge) => {
+    const id = await sleeping(bridge);
+    await bridge.startContainer(id);
+    const script = "head -c 1000000 /dev/zero; cat > /dev/null; exit 7";
+    const session = await bridge.exec(id, { command: ["sh", "-c", script], stdin: true });
+    const input = session.stdin.getWriter();
+    // More than all that is kept on the way holds: it is not read before the output is.
+    const written = (async () => {
+      for (let piece = 0; piece < 64; piece++) await input.write(new Uint8Array(1 << 16));
+      await input.close();
+    })();
+    const { stdout, exitCode } = await session.collect();
+    await written;
+    assert.deepEqual([stdout.length, exitCode], [1_000_000, 7]);
+  });
+
   real("a real terminal has the size that it is told", async (bridge) => {
     const id = await sleeping(bridge);
     await bridge.startContainer(id);

@@ -60,26 +60,39 @@ static void an_exec(bool by_queue) {
 static void an_exec_by_blocking(void) { an_exec(false); }
 static void an_exec_by_queue(void) { an_exec(true); }
 
+static void an_answer(selur_bridge_t bridge, uint64_t ticket) {
+    selur_completion_t done;
+    uint32_t count;
+    WORKS(selur_completions_wait(bridge, PATIENCE_MS, &done, 1, &count, &error));
+    CHECK(done.ticket == ticket && done.status == SELUR_STATUS_SUCCESS && done.length == 0);
+    CHECK(done.kind == SELUR_KIND_ANSWER);
+}
+
 static void an_input(void) {
     selur_bridge_t bridge = bridge_with_web();
     selur_stream_t stream;
-    selur_completion_t done;
     uint64_t ticket;
-    uint32_t count;
     WORKS(selur_exec(bridge, "web", "{\"command\":[\"cat\"],\"stdin\":true}", DEFAULT, &stream, &error));
     WORKS(selur_stream_write(stream, (const uint8_t *)"one", 3, &error));
     expect_item(read_item(bridge, stream, false), SELUR_KIND_STDOUT, "one");
     WORKS(selur_stream_submit_write(stream, (const uint8_t *)"two", 3, &ticket, &error));
-    WORKS(selur_completions_wait(bridge, PATIENCE_MS, &done, 1, &count, &error));
-    CHECK(done.ticket == ticket && done.status == SELUR_STATUS_SUCCESS && done.length == 0);
-    CHECK(done.kind == SELUR_KIND_ANSWER);
+    an_answer(bridge, ticket);
     expect_item(read_item(bridge, stream, true), SELUR_KIND_STDOUT, "two");
     WORKS(selur_stream_resize(stream, 40, 120, &error));
     expect_item(read_item(bridge, stream, true), SELUR_KIND_STDOUT, "40 120");
+    WORKS(selur_stream_submit_resize(stream, 41, 121, &ticket, &error));
+    an_answer(bridge, ticket);
+    expect_item(read_item(bridge, stream, true), SELUR_KIND_STDOUT, "41 121");
     WORKS(selur_stream_end_input(stream, &error));
     selur_completion_t item = read_item(bridge, stream, false);
     CHECK(item.kind == SELUR_KIND_ENDED && item.value == 0);
     GIVES(SELUR_STATUS_INVALID_STATE, selur_stream_write(stream, (const uint8_t *)"late", 4, &error));
+    WORKS(selur_stream_free(stream));
+    WORKS(selur_exec(bridge, "web", "{\"command\":[\"cat\"],\"stdin\":true}", DEFAULT, &stream, &error));
+    WORKS(selur_stream_submit_end_input(stream, &ticket, &error));
+    an_answer(bridge, ticket);
+    item = read_item(bridge, stream, false);
+    CHECK(item.kind == SELUR_KIND_ENDED && item.value == 0);
     WORKS(selur_stream_free(stream));
     WORKS(selur_bridge_free(bridge));
 }
