@@ -69,17 +69,23 @@ fn serve(mut stream: UnixStream, script: &Script, requests: &Mutex<Vec<String>>)
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
-    let mut length = 0;
+    let (mut length, mut is_chunked) = (0, false);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 || line == "\r\n" {
             break;
         }
-        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+        let line = line.to_ascii_lowercase();
+        if let Some(text) = line.strip_prefix("content-length:") {
             length = text.trim().parse().ok()?;
         }
+        is_chunked |= line.starts_with("transfer-encoding:") && line.contains("chunked");
     }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
+    if is_chunked {
+        pass_chunks(&mut reader)?;
+    } else {
+        std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
+    }
     let mut words = first.split_whitespace();
     let (method, target) = (words.next()?, words.next()?);
     let target = target.strip_prefix("/v1.41").unwrap_or(target);
@@ -112,4 +118,20 @@ fn serve(mut stream: UnixStream, script: &Script, requests: &Mutex<Vec<String>>)
         }
     }
     Some(())
+}
+
+/// Reads a body to its end: who closes before that refuses what is still being sent.
+///
+/// Source: RFC 9112, section 7.1.
+fn pass_chunks(reader: &mut impl BufRead) -> Option<()> {
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let length = u64::from_str_radix(line.trim(), 16).ok()?;
+        // The line's end behind it, too.
+        std::io::copy(&mut reader.take(length + 2), &mut std::io::sink()).ok()?;
+        if length == 0 {
+            return Some(());
+        }
+    }
 }
