@@ -26,7 +26,6 @@ mod output;
 pub mod passing;
 mod probe;
 mod process;
-mod remains;
 mod restart;
 mod rootfs;
 mod runc;

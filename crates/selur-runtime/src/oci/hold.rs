@@ -197,7 +197,7 @@ impl Unseen for Life {
 impl Patience {
     pub(super) fn new(limit: Duration) -> Patience {
         Patience {
-            delay: Duration::from_micros(200),
+            delay: Duration::from_millis(1),
             until: Instant::now() + limit,
         }
     }
@@ -208,8 +208,7 @@ impl Patience {
             return false;
         }
         std::thread::sleep(self.delay);
-        // In steps of a tenth of what was waited so far, nothing is waited for much longer than it takes.
-        self.delay = (self.delay * 11 / 10).min(Duration::from_millis(5));
+        self.delay = (self.delay * 3 / 2).min(Duration::from_millis(5));
         true
     }
 }
