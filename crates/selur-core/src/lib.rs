@@ -48,7 +48,7 @@ mod ticket;
 mod waiting;
 
 pub use arena::Arena;
-pub use bridge::{Bridge, Info};
+pub use bridge::{Begun, Bridge, Info};
 pub use error::Error;
 pub use guest::{Guest, GuestFacts, guest_sha256};
 pub use options::{Backend, BridgeBuilder, CreateOptions, Deletion};

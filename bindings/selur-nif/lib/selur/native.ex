@@ -1,0 +1,57 @@
+defmodule Selur.Native do
+  @moduledoc false
+  # The functions of libselur_nif.so. None blocks: what is not answered at once is `:pending`, and its result comes as
+  # `{:selur, tag, result}`. A bridge, a request and a stream are references that the garbage collector frees.
+
+  @on_load :load
+
+  @type errors :: nil | :plain | :detailed
+  @type shape :: :nothing | :text | :lines | :exit_code | :stream | :frame
+  @type settings :: {shape, :default | :infinity | non_neg_integer, errors}
+  @type result :: :pending | :ok | {:ok, term} | {:error, atom | Exception.t()}
+
+  @doc false
+  def load do
+    path = :selur |> :code.priv_dir() |> Path.join("native/libselur_nif")
+    :erlang.load_nif(String.to_charlist(path), 0)
+  end
+
+  @spec bridge_new(reference, map) :: result
+  def bridge_new(_tag, _options), do: missing()
+
+  @spec bridge_free(reference, reference) :: :ok | :pending
+  def bridge_free(_bridge, _tag), do: missing()
+
+  @spec bridge_info(reference, errors) :: result
+  def bridge_info(_bridge, _errors), do: missing()
+
+  @spec ping(reference, binary, errors) :: result
+  def ping(_bridge, _text, _errors), do: missing()
+
+  @spec submit(reference, reference | nil, 0..255, [binary], settings) :: result | reference
+  def submit(_bridge, _tag, _command, _fields, _settings), do: missing()
+
+  @spec call(reference, reference | nil, binary, settings) :: result | reference
+  def call(_bridge, _tag, _frame, _settings), do: missing()
+
+  @spec cancel(reference) :: :ok
+  def cancel(_request), do: missing()
+
+  @spec stream_demand(reference, non_neg_integer, errors) :: :ok | {:error, term}
+  def stream_demand(_stream, _count, _errors), do: missing()
+
+  @spec stream_close(reference) :: :ok
+  def stream_close(_stream), do: missing()
+
+  @spec stream_write(reference, reference, binary) :: result
+  def stream_write(_stream, _tag, _bytes), do: missing()
+
+  @spec stream_end_input(reference, reference) :: result
+  def stream_end_input(_stream, _tag), do: missing()
+
+  @spec stream_resize(reference, reference, 0..65_535, 0..65_535) :: result
+  def stream_resize(_stream, _tag, _columns, _rows), do: missing()
+
+  # `any`, as far as dialyzer can see.
+  defp missing, do: :erlang.nif_error(:nif_not_loaded)
+end

@@ -1,0 +1,200 @@
+//! What callers get: results as terms, and the way to whom they are sent.
+
+use crate::atoms;
+use rustler::env::SavedTerm;
+use rustler::types::LocalPid;
+use rustler::{Atom, Encoder, Env, NewBinary, NifUnitEnum, OwnedEnv, Term};
+use selur_core::{Response, Status};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Why something was not done.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    status: Status,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(status: Status, message: impl Into<String>) -> Failure {
+        Failure {
+            status,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Failure {
+        Failure::new(Status::InvalidRequest, message)
+    }
+
+    /// The bridge was freed.
+    pub(crate) fn freed() -> Failure {
+        Failure::invalid("the bridge was freed: make another one for further requests")
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.status
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// `{:error, status}`, or `{:error, %Selur.Error{}}`.
+    pub(crate) fn encode<'a>(&self, env: Env<'a>, errors: Errors) -> Term<'a> {
+        // Never fails: the names of statuses are short.
+        let status = Atom::from_str(env, self.status.name()).unwrap_or_else(|_| atoms::error());
+        let reason = match errors {
+            Errors::Plain => status.encode(env),
+            Errors::Detailed => {
+                let fields = [
+                    (atoms::struct_key(), atoms::selur_error().encode(env)),
+                    (atoms::exception_key(), true.encode(env)),
+                    (atoms::status(), status.encode(env)),
+                    (atoms::message(), binary(env, self.message.as_bytes())),
+                ];
+                map(env, &fields)
+            }
+        };
+        (atoms::error(), reason).encode(env)
+    }
+}
+
+impl From<selur_core::Error> for Failure {
+    fn from(error: selur_core::Error) -> Failure {
+        Failure::new(error.status(), error.message())
+    }
+}
+
+/// How failures are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, NifUnitEnum)]
+pub(crate) enum Errors {
+    /// By their status.
+    Plain,
+    /// With their message, as an exception.
+    Detailed,
+}
+
+/// What a success is told as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, NifUnitEnum)]
+pub(crate) enum Shape {
+    /// `:ok`.
+    Nothing,
+    /// `{:ok, binary}`.
+    Text,
+    /// `{:ok, [binary]}`, a line each.
+    Lines,
+    /// `{:ok, code}`, where the code may be nil.
+    ExitCode,
+    /// `{:ok, %Selur.Stream{}}`.
+    Stream,
+    /// `{:ok, binary}`: the response frame, also of a failure.
+    Frame,
+}
+
+/// The term of a response, but for a stream, which only [`crate::stream`] can make.
+pub(crate) fn encode<'a>(env: Env<'a>, response: &Response, shape: Shape, errors: Errors) -> Term<'a> {
+    let data = response.data();
+    if shape == Shape::Frame {
+        let mut frame = NewBinary::new(env, data.len() + 1);
+        if let [status, rest @ ..] = frame.as_mut_slice() {
+            *status = response.status().code();
+            rest.copy_from_slice(data);
+        }
+        return (atoms::ok(), Term::from(frame)).encode(env);
+    }
+    if !response.is_success() {
+        let failure = Failure::new(response.status(), String::from_utf8_lossy(data));
+        return failure.encode(env, errors);
+    }
+    let result = match shape {
+        Shape::Nothing => return atoms::ok().encode(env),
+        Shape::Lines => {
+            let lines = data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines
+                .map(|line| binary(env, line))
+                .collect::<Vec<_>>()
+                .encode(env)
+        }
+        Shape::ExitCode => {
+            let code = std::str::from_utf8(data)
+                .ok()
+                .and_then(|text| text.parse::<i32>().ok());
+            code.encode(env)
+        }
+        Shape::Text | Shape::Stream | Shape::Frame => binary(env, data),
+    };
+    (atoms::ok(), result).encode(env)
+}
+
+pub(crate) fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
+    NewBinary::from_slice(env, bytes).into()
+}
+
+pub(crate) fn map<'a>(env: Env<'a>, fields: &[(Atom, Term<'a>)]) -> Term<'a> {
+    let pairs: Vec<_> = fields
+        .iter()
+        .map(|(key, value)| (key.encode(env), *value))
+        .collect();
+    // Never fails: no key is there twice.
+    Term::map_from_pairs(env, &pairs).unwrap_or_else(|_| atoms::nil().encode(env))
+}
+
+/// Whom an answer goes to, and under which tag: `{:selur, tag, result}`.
+pub(crate) struct Reply {
+    to: LocalPid,
+    env: OwnedEnv,
+    tag: SavedTerm,
+}
+
+impl Reply {
+    /// To the process that called.
+    pub(crate) fn to_caller(env: Env<'_>, tag: impl Encoder) -> Reply {
+        let own = OwnedEnv::new();
+        Reply {
+            to: env.pid(),
+            tag: own.save(tag),
+            env: own,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> &LocalPid {
+        &self.to
+    }
+
+    /// Sends it from a thread that is no scheduler. Who is gone misses nothing.
+    pub(crate) fn send(mut self, result: impl for<'a> FnOnce(Env<'a>) -> Term<'a>) {
+        let tag = self.tag.clone();
+        let to = self.to;
+        let _ = self.env.send_and_clear(&to, |env| {
+            let result =
+                caught(|| Ok(result(env))).unwrap_or_else(|failure| failure.encode(env, Errors::Plain));
+            (atoms::selur(), tag.load(env), result)
+        });
+    }
+}
+
+/// Runs what must not panic into the BEAM or end one of our threads.
+pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+}
+
+/// Runs the body of a function that the BEAM calls.
+pub(crate) fn guarded<'a>(
+    env: Env<'a>,
+    errors: Errors,
+    body: impl FnOnce() -> Result<Term<'a>, Failure>,
+) -> Term<'a> {
+    caught(body).unwrap_or_else(|failure| failure.encode(env, errors))
+}
+
+#[cold]
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let what = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message");
+    let message = format!("selur panicked, which is a defect; please report it: {what}");
+    Failure::new(Status::InternalError, message)
+}

@@ -1,0 +1,329 @@
+//! Requests: by their fields or as frames, answered at once or by message.
+
+use crate::answer::{self, Errors, Failure, Reply, Shape, binary, caught, guarded};
+use crate::atoms;
+use crate::bridge::Held;
+use crate::delivery::{Asked, Waiter};
+use crate::live::Live;
+use rustler::types::LocalPid;
+use rustler::{
+    Binary, Encoder, Env, Monitor, NifTuple, NifUnitEnum, NifUntaggedEnum, Resource, ResourceArc, Term,
+};
+use selur_core::{Begun, Bridge, Command};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// The longest payload, and the longest frame.
+const MAX_PAYLOAD_BYTES: usize = 262_144;
+const MAX_FRAME_BYTES: usize = MAX_PAYLOAD_BYTES + 5;
+
+thread_local! {
+    /// Where a scheduler makes its pings, as long as the longest that it made.
+    static PING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A request that is under way, as a term: what an asynchronous call gives, and what watches the caller.
+#[derive(Default)]
+pub(crate) struct Request {
+    live: Weak<Live>,
+    number: Arc<AtomicU64>,
+    watch: Mutex<Option<Monitor>>,
+}
+
+#[rustler::resource_impl]
+impl Resource for Request {
+    const IMPLEMENTS_DOWN: bool = true;
+
+    /// The caller died: nobody wants the answer.
+    fn down<'a>(&'a self, _: Env<'a>, _: LocalPid, _: Monitor) {
+        drop(caught(|| {
+            self.cancel();
+            Ok(())
+        }));
+    }
+}
+
+impl Request {
+    /// Gives it the number that the bridge knows it by.
+    fn begun(&self, number: u64) {
+        self.number.store(number, Ordering::Release);
+    }
+
+    /// Asks for an early end, which is answered as any other. Does nothing once it is answered.
+    fn cancel(&self) {
+        let Some(live) = self.live.upgrade() else {
+            return;
+        };
+        let number = self.number.clone();
+        // After it was begun: what is not prompt is done in its order.
+        live.run(move |live| match number.load(Ordering::Acquire) {
+            0 => {}
+            number => live.bridge.cancel(number),
+        });
+    }
+}
+
+impl Asked {
+    fn new<'a>(
+        env: Env<'a>,
+        live: &Arc<Live>,
+        bridge: &ResourceArc<Held>,
+        wanted: Wanted<'a>,
+        errors: Errors,
+    ) -> Asked {
+        let request = ResourceArc::new(Request {
+            live: Arc::downgrade(live),
+            ..Request::default()
+        });
+        let watch = env.monitor(&request, &env.pid());
+        *request.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
+        let reply = match wanted.tag {
+            Some(tag) => Reply::to_caller(env, tag),
+            None => Reply::to_caller(env, &request),
+        };
+        Asked {
+            reply,
+            shape: wanted.shape,
+            errors,
+            request,
+            bridge: bridge.clone(),
+        }
+    }
+
+    /// Watches the caller no more.
+    pub(crate) fn unwatch(&self) {
+        let watch = self
+            .request
+            .watch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(watch) = watch {
+            self.request.demonitor(None, &watch);
+        }
+    }
+
+    /// What a caller is given meanwhile: what it can cancel, unless it waits.
+    fn handed<'a>(&self, env: Env<'a>, wanted: Wanted<'a>) -> Term<'a> {
+        match wanted.tag {
+            Some(_) => atoms::pending().encode(env),
+            None => self.request.encode(env),
+        }
+    }
+}
+
+/// How a caller wants its answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// What it waits for; without one it is given a request, and told by message in any case.
+    pub(crate) tag: Option<Term<'a>>,
+    pub(crate) shape: Shape,
+    /// As the bridge says unless given.
+    pub(crate) errors: Option<Errors>,
+}
+
+/// Begins something, and gives what the NIF returns: the result if it is there and the caller waits, else `:pending` or
+/// the request, and the result comes by message.
+pub(crate) fn ask<'a>(
+    env: Env<'a>,
+    bridge: &ResourceArc<Held>,
+    wanted: Wanted<'a>,
+    begin: impl FnOnce(&Live) -> Result<Begun, Failure> + Send + 'static,
+) -> Term<'a> {
+    let errors = wanted.errors.unwrap_or(bridge.errors);
+    let begun = caught(|| {
+        bridge.with(|live| {
+            live.deliver()?;
+            if !live.is_prompt() {
+                let asked = Asked::new(env, live, bridge, wanted, errors);
+                let handed = asked.handed(env, wanted);
+                live.run(move |live| carry(live, asked, begin));
+                return Ok(Ok(handed));
+            }
+            let mut waiters = live.waiters();
+            Ok(match begin(live)? {
+                Begun::Answered(response) => Err(response),
+                Begun::Pending(number) => {
+                    let asked = Asked::new(env, live, bridge, wanted, errors);
+                    asked.request.begun(number);
+                    let handed = asked.handed(env, wanted);
+                    waiters.insert(number, Waiter::Request(asked));
+                    Ok(handed)
+                }
+            })
+        })
+    });
+    let result = match begun {
+        Ok(Ok(handed)) => return handed,
+        Ok(Err(response)) => answer::encode(env, &response, wanted.shape, errors),
+        Err(failure) => failure.encode(env, errors),
+    };
+    match wanted.tag {
+        Some(_) => result,
+        None => {
+            let request = ResourceArc::new(Request::default()).encode(env);
+            // The caller is alive: it is calling.
+            let _ = env.send(&env.pid(), (atoms::selur(), request, result));
+            request
+        }
+    }
+}
+
+/// Begins something on the bridge's own thread.
+fn carry(live: &Arc<Live>, asked: Asked, begin: impl FnOnce(&Live) -> Result<Begun, Failure>) {
+    let mut waiters = live.waiters();
+    match caught(|| begin(live)) {
+        Ok(Begun::Pending(number)) => {
+            asked.request.begun(number);
+            waiters.insert(number, Waiter::Request(asked));
+        }
+        Ok(Begun::Answered(response)) => {
+            drop(waiters);
+            asked.answer(live, response);
+        }
+        Err(failure) => {
+            drop(waiters);
+            asked.fail(&failure);
+        }
+    }
+}
+
+/// How a request is made, as a tuple from `Selur.Bridge`.
+#[derive(NifTuple)]
+struct Settings {
+    shape: Shape,
+    deadline: Deadline,
+    errors: Option<Errors>,
+}
+
+impl Settings {
+    /// With the tag that the caller waits for, or nil.
+    fn wanted<'a>(&self, tag: Term<'a>) -> Wanted<'a> {
+        Wanted {
+            tag: (!tag.is_atom()).then_some(tag),
+            shape: self.shape,
+            errors: self.errors,
+        }
+    }
+}
+
+#[derive(NifUntaggedEnum)]
+enum Deadline {
+    Named(NamedDeadline),
+    Milliseconds(u64),
+}
+
+#[derive(NifUnitEnum)]
+enum NamedDeadline {
+    Default,
+    Infinity,
+}
+
+impl Deadline {
+    fn apply(&self, bridge: &Bridge) -> Bridge {
+        match self {
+            Deadline::Named(NamedDeadline::Default) => bridge.clone(),
+            Deadline::Named(NamedDeadline::Infinity) => bridge.with_deadline(None),
+            Deadline::Milliseconds(most) => bridge.with_deadline(Some(Duration::from_millis(*most))),
+        }
+    }
+}
+
+/// A request by its command and its fields.
+#[rustler::nif]
+fn submit<'a>(
+    env: Env<'a>,
+    bridge: ResourceArc<Held>,
+    tag: Term<'a>,
+    command: u8,
+    fields: Vec<Binary<'a>>,
+    settings: Settings,
+) -> Term<'a> {
+    let wanted = settings.wanted(tag);
+    let frame = frame(command, &fields);
+    ask(env, &bridge, wanted, move |live| {
+        Ok(settings.deadline.apply(&live.bridge).begin(&frame?)?)
+    })
+}
+
+fn frame(command: u8, fields: &[Binary<'_>]) -> Result<Vec<u8>, Failure> {
+    let command = Command::from_code(command)
+        .ok_or_else(|| Failure::invalid("no command has this code: see the table in docs/API.md"))?;
+    // Before they are looked at: that takes time which a scheduler does not have.
+    if fields.iter().map(|field| field.len()).sum::<usize>() > MAX_PAYLOAD_BYTES {
+        return Err(Failure::invalid(
+            "the payload is longer than 262,144 bytes: send less",
+        ));
+    }
+    let texts: Result<Vec<&str>, _> = fields.iter().map(|field| std::str::from_utf8(field)).collect();
+    let texts = texts.map_err(|_| Failure::invalid("an argument is not valid UTF-8: encode it as UTF-8"))?;
+    Ok(Bridge::frame(command, &texts)?)
+}
+
+/// A request as a frame; the answer is the response frame.
+#[rustler::nif]
+fn call<'a>(
+    env: Env<'a>,
+    bridge: ResourceArc<Held>,
+    tag: Term<'a>,
+    frame: Binary<'a>,
+    settings: Settings,
+) -> Term<'a> {
+    let wanted = settings.wanted(tag);
+    // What is longer than any frame is refused as what is a byte longer.
+    let frame = frame
+        .as_slice()
+        .iter()
+        .copied()
+        .take(MAX_FRAME_BYTES + 1)
+        .collect::<Vec<u8>>();
+    ask(env, &bridge, wanted, move |live| {
+        Ok(settings.deadline.apply(&live.bridge).begin(&frame)?)
+    })
+}
+
+/// A ping that is answered at once; `:pending` where the guest is one that selur did not build.
+#[rustler::nif]
+fn ping<'a>(env: Env<'a>, bridge: ResourceArc<Held>, text: Binary<'a>, errors: Option<Errors>) -> Term<'a> {
+    guarded(env, errors.unwrap_or(bridge.errors), || {
+        bridge.with(|live| {
+            if !live.is_prompt() {
+                return Ok(atoms::pending().encode(env));
+            }
+            let bytes = text.as_slice();
+            // What is too long is refused as what is a byte too long.
+            let bytes = bytes.get(..=MAX_PAYLOAD_BYTES).unwrap_or(bytes);
+            let begun = PING.with_borrow_mut(|frame| {
+                frame.clear();
+                frame.push(Command::Ping.code());
+                frame.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+                frame.extend_from_slice(bytes);
+                live.bridge.begin(frame)
+            })?;
+            Ok(match begun {
+                Begun::Answered(response) if response.is_success() => {
+                    (atoms::ok(), binary(env, response.data())).encode(env)
+                }
+                Begun::Answered(response) => {
+                    answer::encode(env, &response, Shape::Text, errors.unwrap_or(bridge.errors))
+                }
+                // Our guest never does.
+                Begun::Pending(number) => {
+                    live.bridge.cancel(number);
+                    return Err(Failure::freed());
+                }
+            })
+        })
+    })
+}
+
+/// Asks for an early end of what an asynchronous call began.
+#[rustler::nif]
+fn cancel<'a>(env: Env<'a>, request: ResourceArc<Request>) -> Term<'a> {
+    guarded(env, Errors::Plain, || {
+        request.cancel();
+        Ok(atoms::ok().encode(env))
+    })
+}
