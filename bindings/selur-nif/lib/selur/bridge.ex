@@ -399,14 +399,7 @@ defmodule Selur.Bridge do
     [container, Requests.json(options)]
   end
 
-  @doc """
-  The processes of a container, as JSON.
-
-      iex> {:ok, bridge} = Selur.Bridge.new(runtime: :simulated)
-      iex> {:ok, id} = Selur.Bridge.create_container(bridge, "nginx")
-      iex> Selur.Bridge.top(bridge, id)
-      {:error, :invalid_state}
-  """
+  @doc "The processes of a container, as JSON."
   defrequest top(container :: String.t()), as: :text, own: [] do
     [container]
   end

@@ -10,7 +10,7 @@ defmodule Selur.Opening do
   @doc "Makes a bridge; a failure comes with its message."
   @spec open(keyword) :: {:ok, Selur.Bridge.t()} | {:error, Selur.Error.t()}
   def open(options) do
-    Keyword.validate!(options, @options)
+    _ = Keyword.validate!(options, @options)
     tag = make_ref()
 
     made =

@@ -88,7 +88,7 @@ defmodule Selur.Requests do
   @spec settings(Native.shape(), keyword, [atom] | nil) :: {Native.settings(), keyword}
   def settings(shape, options, own) do
     {common, options} = Keyword.split(options, [:deadline, :errors])
-    if own != nil, do: Keyword.validate!(options, own)
+    _ = own && Keyword.validate!(options, own)
 
     {{shape, deadline(Keyword.get(common, :deadline, :default)), errors(Keyword.get(common, :errors))},
      options}
