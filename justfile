@@ -31,6 +31,10 @@ test-deno *part:
 test-svalinn *part:
     scripts/test-svalinn {{ if part == '' { '' } else { quote(part) } }}
 
+# The Python package: types, stubs, lints, harness, docstrings. `just test-py -k fork` runs some
+test-py *arguments:
+    scripts/test-py {{ arguments }}
+
 # Build selur for C programs and install it below PREFIX
 install-c prefix:
     scripts/install-c {{ prefix }}

@@ -4,7 +4,7 @@
 //! It must hold nothing back and reorder nothing: one read, and one write, is under way at a time.
 
 use crate::shared::{Access, Shared};
-use crate::stream::{SessionWriter, Stream, block_on};
+use crate::stream::{SessionWriter, Stream, block_on_until};
 use crate::{Bridge, Error, Response, Status, TakenStream, TransferItem};
 use futures_util::StreamExt;
 use selur_runtime::{
@@ -14,6 +14,7 @@ use serde::Serialize;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -131,16 +132,31 @@ impl Reader {
     /// - `cancelled`: the reader or its bridge was closed meanwhile.
     /// - `invalid_request`: a read is under way, the reader or the bridge is closed, or this is a bridge's own thread.
     pub fn next(&self) -> Result<Item, Error> {
+        self.next_until(None)?.ok_or_else(Error::own_thread)
+    }
+
+    /// The next item, for which it blocks at most so long: nothing if none came, and none is lost. For hosts that have
+    /// to look after something else now and then, such as signals.
+    ///
+    /// Returns at once, with nothing, on one of the bridge's own threads.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn next_for(&self, most: Duration) -> Result<Option<Item>, Error> {
+        self.next_until(Instant::now().checked_add(most))
+    }
+
+    fn next_until(&self, until: Option<Instant>) -> Result<Option<Item>, Error> {
         self.check_open()?;
         let mut source = self.source.try_lock().map_err(|_| busy("read"))?;
-        let next = block_on(async {
+        let reading = async {
             tokio::select! {
                 biased;
                 () = self.ended.cancelled() => Err(given_up()),
                 item = source.next() => item,
             }
-        });
-        next.unwrap_or_else(|| Err(Error::own_thread()))
+        };
+        block_on_until(reading, until).transpose()
     }
 
     /// Begins to read the next item, which comes to the completion queue under the number given here. It can be
@@ -165,6 +181,22 @@ impl Reader {
         self.send(pieces(bytes))
     }
 
+    /// Sends what the process takes of some bytes within so long, and says how many that were.
+    ///
+    /// # Errors
+    /// As [`Reader::write`].
+    pub fn write_for(&self, bytes: &[u8], most: Duration) -> Result<usize, Error> {
+        let until = Instant::now().checked_add(most);
+        let mut sent = 0;
+        for piece in bytes.chunks(MAX_PIECE_BYTES) {
+            if !self.send_until(pieces(piece), until)? {
+                break;
+            }
+            sent += piece.len();
+        }
+        Ok(sent)
+    }
+
     /// Ends the input of a session's process. With a terminal there is no such end: write the byte 4 instead.
     ///
     /// # Errors
@@ -173,12 +205,28 @@ impl Reader {
         self.send(vec![SessionInput::End])
     }
 
+    /// The same, if the process takes it within so long; says whether it did.
+    ///
+    /// # Errors
+    /// As [`Reader::write`].
+    pub fn end_input_for(&self, most: Duration) -> Result<bool, Error> {
+        self.send_until(vec![SessionInput::End], Instant::now().checked_add(most))
+    }
+
     /// Tells the terminal of a session's process its size.
     ///
     /// # Errors
     /// As [`Reader::write`].
     pub fn resize(&self, size: TerminalSize) -> Result<(), Error> {
         self.send(vec![SessionInput::Resize(size)])
+    }
+
+    /// The same, if the process takes it within so long; says whether it did.
+    ///
+    /// # Errors
+    /// As [`Reader::write`].
+    pub fn resize_for(&self, size: TerminalSize, most: Duration) -> Result<bool, Error> {
+        self.send_until(vec![SessionInput::Resize(size)], Instant::now().checked_add(most))
     }
 
     /// Begins what [`Reader::write`] does; its answer comes to the completion queue. A write that is cancelled may have
@@ -217,15 +265,23 @@ impl Reader {
     }
 
     fn send(&self, inputs: Vec<SessionInput>) -> Result<(), Error> {
+        match self.send_until(inputs, None)? {
+            true => Ok(()),
+            false => Err(Error::own_thread()),
+        }
+    }
+
+    /// Sends inputs, whether there was time for all of them. One that there was no time for is not sent later.
+    fn send_until(&self, inputs: Vec<SessionInput>, until: Option<Instant>) -> Result<bool, Error> {
         let input = self.input()?.try_lock().map_err(|_| busy("write"))?;
-        let sent = block_on(async {
+        let sending = async {
             tokio::select! {
                 biased;
                 () = self.ended.cancelled() => Err(given_up()),
                 sent = pass_all(&input, inputs) => sent,
             }
-        });
-        sent.unwrap_or_else(|| Err(Error::own_thread()))
+        };
+        Ok(block_on_until(sending, until).transpose()?.is_some())
     }
 
     fn send_to_queue(&self, inputs: Vec<SessionInput>) -> Result<u64, Error> {

@@ -11,6 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -216,6 +217,11 @@ impl SessionWriter {
 /// Polls a future on this thread until it is ready. Unlike tokio's own it may be used within another runtime. Nothing
 /// where it would wait on a bridge's own thread, which others wait for.
 pub(crate) fn block_on<F: Future>(future: F) -> Option<F::Output> {
+    block_on_until(future, None)
+}
+
+/// The same, at most until then; nothing, too, where the time is over.
+pub(crate) fn block_on_until<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -229,7 +235,11 @@ pub(crate) fn block_on<F: Future>(future: F) -> Option<F::Output> {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return Some(output),
             Poll::Pending if threads::is_own() => return None,
-            Poll::Pending => thread::park(),
+            Poll::Pending => match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return None,
+                Some(rest) => thread::park_timeout(rest),
+            },
         }
     }
 }

@@ -1,0 +1,146 @@
+"""The completion queue of a bridge, drained by an event loop.
+
+Requests go in by frames, answers come back by tickets. The loop watches the queue's descriptor while something is in flight,
+and drains all that is there at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from . import _native
+from ._items import Kind
+from .errors import SelurError, error_of
+
+SUCCESS: Final = _native.STATUSES["success"]
+CREATE: Final = _native.COMMANDS["create_container"]
+#: The commands that may be answered with a stream's number.
+STREAMS: Final = frozenset(
+    _native.COMMANDS[name]
+    for name in ("exec", "logs", "attach", "stats", "events", "pull_image", "push_image")
+)
+BATCH: Final = 256
+
+
+class Answer(NamedTuple):
+    """What a ticket was answered with: of a request, or an item of a stream."""
+
+    status: int
+    kind: Kind | None
+    value: int | None
+    data: bytes
+
+    def check(self) -> Answer:
+        """It, unless it is a failure, which is raised."""
+        if self.status == SUCCESS:
+            return self
+        raise error_of(self.status, self.data.decode())
+
+
+class Queue:
+    """What is in flight of a bridge, and who waits for it."""
+
+    def __init__(self, native: _native.Bridge):
+        self._native = native
+        #: By ticket: who waits, and the command whose late success is cleared away when nobody does any more.
+        self._waiters: dict[int, tuple[asyncio.Future[Answer], int]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def data(self, frame: bytes, deadline: float | None) -> bytes:
+        """The data that a frame is answered with; a failure is raised."""
+        return (await self._carry_out(frame, deadline)).check().data
+
+    async def answer(self, frame: bytes, deadline: float | None) -> _native.Response:
+        """What a frame is answered with, of whatever status."""
+        answer = await self._carry_out(frame, deadline)
+        return _native.Response(answer.status, answer.data)
+
+    async def _carry_out(self, frame: bytes, deadline: float | None) -> Answer:
+        return await self.wait(lambda: self._native._submit(frame, deadline), frame[0] if frame else 0)
+
+    async def wait(self, submit: Callable[[], int], command: int = 0) -> Answer:
+        """Begins something, and waits for its answer. Being cancelled cancels it."""
+        return await self.settle(*self.begin(submit, command))
+
+    async def settle(self, ticket: int, future: asyncio.Future[Answer]) -> Answer:
+        """Waits for an answer. Being cancelled cancels what it is the answer of."""
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._native._cancel(ticket)
+            raise
+
+    def begin(self, submit: Callable[[], int], command: int = 0) -> tuple[int, asyncio.Future[Answer]]:
+        """Begins something whose answer comes by a future."""
+        loop = self._use()
+        ticket = submit()
+        return ticket, self.expect(loop, ticket, command)
+
+    def expect(
+        self, loop: asyncio.AbstractEventLoop, ticket: int, command: int = 0
+    ) -> asyncio.Future[Answer]:
+        """The answer that comes under a ticket that was just given."""
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiters[ticket] = (future, command)
+        # What needs no effect is answered by now.
+        self.drain()
+        if self._waiters and self._loop is None:
+            self._loop = loop
+            loop.add_reader(self._native._descriptor(), self.drain)
+        return future
+
+    def drain(self) -> None:
+        """Hands out every answer that is there."""
+        while True:
+            batch = self._native._drain(BATCH)
+            for ticket, status, kind, value, data in batch:
+                future, command = self._waiters.pop(ticket, (None, 0))
+                answer = Answer(status, kind, value, data)
+                if future is None:
+                    continue
+                if future.cancelled():
+                    self._undo(command, answer)
+                elif not future.done():
+                    future.set_result(answer)
+            if len(batch) < BATCH:
+                break
+        # A loop that watches for nothing would hold the bridge.
+        if not self._waiters:
+            self._watch_no_more()
+
+    def _undo(self, command: int, late: Answer) -> None:
+        """Clears away what a request left behind that was cancelled too late."""
+        if late.status != SUCCESS:
+            return
+        try:
+            if command == CREATE:
+                frame = _native._frame("delete_container", late.data, "force")
+                self._native._submit(frame, math.inf)
+            elif command in STREAMS and late.data.isdigit():
+                self._native._take_stream(int(late.data)).close()
+        except SelurError:
+            # The bridge is closed: streams went with it, and a container that is left is found by the next.
+            pass
+
+    def _use(self) -> asyncio.AbstractEventLoop:
+        """The running loop, which must be the one that watches."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            if not self._loop.is_closed():
+                raise RuntimeError("another event loop uses this bridge: give each loop a bridge of its own")
+            # It went with those who waited.
+            self._waiters.clear()
+            self._loop = None
+        return loop
+
+    def current(self) -> asyncio.AbstractEventLoop:
+        """The loop to expect answers on."""
+        return self._use()
+
+    def _watch_no_more(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self._native._descriptor())

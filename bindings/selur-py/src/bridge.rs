@@ -1,0 +1,311 @@
+//! The bridge: requests as frames and by their fields, blocking or by the completion queue.
+
+use crate::failure::Failure;
+use crate::fork::Own;
+use crate::input;
+use crate::response::Response;
+use crate::slot::Slot;
+use crate::stream::{Stream, kind_of};
+use crate::wait::{Deadline, detached, wait};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use selur_core::{Backend, Command, Completion, Deletion, Guest, Response as Answer, Status};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A bridge as the package knows it: see `selur.Bridge` and `selur.AsyncBridge`.
+#[pyclass(subclass, frozen, weakref, module = "selur._native")]
+pub(crate) struct Bridge {
+    core: Own<selur_core::Bridge>,
+}
+
+#[pymethods]
+impl Bridge {
+    #[new]
+    #[pyo3(signature = (runtime, guest, state_root, shim, docker_socket, deadline, /))]
+    fn new(
+        py: Python<'_>,
+        runtime: &str,
+        guest: Option<&Bound<'_, PyAny>>,
+        state_root: Option<PathBuf>,
+        shim: Option<PathBuf>,
+        docker_socket: Option<PathBuf>,
+        deadline: Option<f64>,
+    ) -> PyResult<Bridge> {
+        let mut builder = selur_core::Bridge::builder().backend(backend(runtime)?);
+        if let Some(guest) = guest {
+            builder = builder.guest(match guest.extract::<PathBuf>() {
+                Ok(path) => Guest::Path(path),
+                Err(_) => Guest::Bytes(input::bytes(guest)?.into_owned()),
+            });
+        }
+        if let Some(folder) = state_root {
+            builder = builder.state_root(folder);
+        }
+        if let Some(program) = shim {
+            builder = builder.shim(program);
+        }
+        if let Some(socket) = docker_socket {
+            builder = builder.socket(socket);
+        }
+        if let Deadline::Within(deadline) = Deadline::of(deadline)? {
+            builder = builder.default_deadline(Some(deadline));
+        }
+        // A daemon is asked who it is.
+        let core = detached(py, || builder.build()).map_err(Failure::from)?;
+        Ok(Bridge { core: Own::new(core) })
+    }
+
+    /// Answers the same bytes, which must be UTF-8: a round trip through the guest. It never waits.
+    #[pyo3(signature = (payload = None, /))]
+    fn ping<'py>(
+        &self,
+        py: Python<'py>,
+        payload: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let core = self.core.get()?;
+        let payload = match payload {
+            Some(payload) => input::payload(payload)?,
+            None => Default::default(),
+        };
+        let mut frame = Vec::with_capacity(5 + payload.len());
+        frame.push(Command::Ping.code());
+        frame.extend_from_slice(&(u32::try_from(payload.len()).unwrap_or(u32::MAX)).to_le_bytes());
+        frame.extend_from_slice(&payload);
+        let response = core.call(&frame).map_err(Failure::from)?;
+        success(py, &response)
+    }
+
+    /// Carries out a frame as it is: command byte, payload length as u32 in little-endian order, payload. Gives its answer,
+    /// of whatever status.
+    #[pyo3(signature = (frame, /, *, deadline = None))]
+    fn call(&self, py: Python<'_>, frame: &Bound<'_, PyAny>, deadline: Option<f64>) -> PyResult<Response> {
+        let frame = input::bytes(frame)?;
+        Ok(Response::new(py, &self.answer(py, &frame, deadline)?))
+    }
+
+    /// Carries out a request by its command and fields, and gives what it is answered with.
+    #[pyo3(signature = (command, /, *fields, deadline = None))]
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        command: &Bound<'py, PyAny>,
+        fields: &Bound<'py, PyTuple>,
+        deadline: Option<f64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let frame = frame_of(command, fields)?;
+        success(py, &self.answer(py, &frame, deadline)?)
+    }
+
+    /// Begins a frame, whose answer comes to `_drain` under the number given here.
+    fn _submit(&self, frame: &Bound<'_, PyAny>, deadline: Option<f64>) -> PyResult<u64> {
+        let frame = input::bytes(frame)?;
+        let core = self.core.get()?;
+        let ticket = match Deadline::of(deadline)? {
+            Deadline::Own => core.submit_to_queue(&frame),
+            Deadline::Endless => core.with_deadline(None).submit_to_queue(&frame),
+            Deadline::Within(most) => core.with_deadline(Some(most)).submit_to_queue(&frame),
+        };
+        Ok(ticket.map_err(Failure::from)?)
+    }
+
+    /// Takes up to so many answers: (ticket, status, kind, value, data).
+    fn _drain<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyList>> {
+        let drained = self.core.get()?.completions().drain(most);
+        let made = drained.iter().map(|completion| described(py, completion));
+        PyList::new(py, made.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// A descriptor that is readable while there is something to drain, and once the bridge is closed.
+    fn _descriptor(&self) -> PyResult<i32> {
+        let fd = self.core.get()?.completions().fd().map_err(Failure::from)?;
+        Ok(fd.as_raw_fd())
+    }
+
+    /// Asks for an early end of what was begun under a ticket. Its answer still comes.
+    fn _cancel(&self, ticket: u64) -> PyResult<()> {
+        self.core.get()?.cancel(ticket);
+        Ok(())
+    }
+
+    /// Takes the stream that a request was answered with.
+    fn _take_stream(&self, id: u64) -> PyResult<Stream> {
+        let reader = self.core.get()?.take_reader(id).map_err(Failure::from)?;
+        Ok(Stream::new(reader))
+    }
+
+    /// Reserves a slot of so many bytes, the frame's header included, for requests without a copy.
+    #[pyo3(signature = (bytes, *, deadline = None))]
+    fn reserve(&self, bytes: usize, deadline: Option<f64>) -> PyResult<Slot> {
+        let core = self.core.get()?;
+        let slot = match Deadline::of(deadline)? {
+            Deadline::Own => core.reserve(bytes),
+            Deadline::Endless => core.with_deadline(None).reserve(bytes),
+            Deadline::Within(most) => core.with_deadline(Some(most)).reserve(bytes),
+        };
+        Ok(Slot::new(slot.map_err(Failure::from)?))
+    }
+
+    /// What performs the effects: `simulated`, `oci`, `docker`.
+    #[getter]
+    fn runtime(&self) -> PyResult<&'static str> {
+        Ok(self.core.get()?.info().backend)
+    }
+
+    /// How many bytes of memory the guest has. It never changes.
+    #[getter]
+    fn memory_size(&self) -> PyResult<u32> {
+        Ok(self.core.get()?.info().guest.memory_pages * 65_536)
+    }
+
+    /// The kernel's digest of its logical state: equal inputs give equal digests.
+    #[getter]
+    fn state_digest(&self) -> PyResult<u64> {
+        Ok(self.core.get()?.state_digest().map_err(Failure::from)?)
+    }
+
+    /// Closes the bridge: what is in flight is answered `cancelled` and told to end, which is waited for, up to 5 s.
+    /// Containers go on. Closing again does nothing.
+    fn close(&self, py: Python<'_>) {
+        // In a child of a fork there is nothing to close.
+        if let Ok(core) = self.core.get() {
+            detached(py, || core.close());
+        }
+    }
+}
+
+impl Bridge {
+    /// Carries out a frame, and waits for its answer.
+    fn answer(&self, py: Python<'_>, frame: &[u8], deadline: Option<f64>) -> PyResult<Answer> {
+        let own = self.core.get()?;
+        if frame.first() == Some(&Command::Ping.code()) && deadline.is_none() {
+            return Ok(own.call(frame).map_err(Failure::from)?);
+        }
+        let other;
+        let core = match Deadline::of(deadline)? {
+            Deadline::Own => own,
+            Deadline::Endless => {
+                other = own.with_deadline(None);
+                &other
+            }
+            Deadline::Within(most) => {
+                other = own.with_deadline(Some(most));
+                &other
+            }
+        };
+        let mut ticket = None;
+        let answer = wait(py, |most| {
+            let ticket = match &mut ticket {
+                Some(ticket) => ticket,
+                none => none.insert(core.submit(frame)?),
+            };
+            Ok(ticket.wait_for(most))
+        });
+        // A signal's handler raised: nobody is told what came of the request.
+        if answer.is_err()
+            && let Some(mut ticket) = ticket
+        {
+            ticket.cancel();
+            detached(py, || match ticket.wait_for(GIVE_UP) {
+                Some(late) if late.is_success() => undo(core, frame, late.data()),
+                _ => {}
+            });
+        }
+        answer
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let mut core = self.core.take();
+        // It waits for what is in flight, and others may want the interpreter meanwhile.
+        Python::try_attach(|py| py.detach(|| drop(core.take())));
+        drop(core);
+    }
+}
+
+/// How long the answer of a cancelled request may take, which is there at once.
+const GIVE_UP: Duration = Duration::from_secs(5);
+
+/// The frame of a command, by its name or its code, and its fields.
+#[pyfunction]
+#[pyo3(name = "_frame", signature = (command, /, *fields))]
+pub(crate) fn frame<'py>(
+    py: Python<'py>,
+    command: &Bound<'py, PyAny>,
+    fields: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    Ok(PyBytes::new(py, &frame_of(command, fields)?))
+}
+
+fn frame_of(command: &Bound<'_, PyAny>, fields: &Bound<'_, PyTuple>) -> PyResult<Vec<u8>> {
+    let command = input::command(command)?;
+    let given: Vec<Bound<'_, PyAny>> = fields.iter().collect();
+    let fields = given.iter().map(input::payload).collect::<PyResult<Vec<_>>>()?;
+    let texts = fields.iter().map(|field| std::str::from_utf8(field));
+    let texts = texts.collect::<Result<Vec<_>, _>>();
+    let texts = texts.map_err(|_| Failure::invalid("a field is not valid UTF-8: encode it as UTF-8"))?;
+    Ok(selur_core::Bridge::frame(command, &texts).map_err(Failure::from)?)
+}
+
+/// The data of a success; a failure is raised.
+fn success<'py>(py: Python<'py>, response: &Answer) -> PyResult<Bound<'py, PyBytes>> {
+    match response.status() {
+        Status::Success => Ok(PyBytes::new(py, response.data())),
+        status => Err(Failure::new(status, String::from_utf8_lossy(response.data())).into()),
+    }
+}
+
+fn described<'py>(py: Python<'py>, completion: &Completion) -> PyResult<Bound<'py, PyTuple>> {
+    let status = completion.response.status().code();
+    let (kind, value) = match completion.item {
+        Some(head) => (Some(kind_of(head.kind)), head.value),
+        None => (None, None),
+    };
+    let data = PyBytes::new(py, completion.response.data());
+    (completion.ticket, status, kind, value, data).into_pyobject(py)
+}
+
+/// Clears away what a request left behind whose success came too late to be told: a container, an open stream.
+fn undo(core: &selur_core::Bridge, frame: &[u8], data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match frame.first().copied().and_then(Command::from_code) {
+        Some(Command::CreateContainer) => {
+            // That it cannot be deleted is no reason to tell something else than what the signal's handler raised.
+            let _ = core
+                .with_deadline(Some(GIVE_UP))
+                .delete_container(&text, Deletion::Force);
+        }
+        Some(command) if OPEN_STREAMS.contains(&command) => {
+            if let Ok(stream) = text.parse() {
+                drop(core.take_reader(stream));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The commands that may be answered with a stream's id.
+const OPEN_STREAMS: [Command; 7] = [
+    Command::Exec,
+    Command::Logs,
+    Command::Attach,
+    Command::Stats,
+    Command::Events,
+    Command::PullImage,
+    Command::PushImage,
+];
+
+fn backend(name: &str) -> Result<Backend, Failure> {
+    Ok(match name {
+        "auto" => Backend::Auto,
+        "simulated" => Backend::Simulated,
+        "oci" => Backend::Oci,
+        "docker" => Backend::Docker,
+        _ => {
+            let message = format!("{name:?} is no runtime: use auto, oci, docker or simulated");
+            return Err(Failure::invalid(message));
+        }
+    })
+}

@@ -1,0 +1,293 @@
+//! Requests without a copy: a slot of the guest's memory, which Python sees as a `memoryview`.
+//!
+//! As long as a view of it is exported a slot is neither submitted nor released: then what a view shows is always the
+//! caller's own.
+
+use crate::buffer::Region;
+use crate::failure::Failure;
+use crate::fork::Own;
+use crate::input;
+use crate::wait::wait;
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView};
+use selur_core::{Exchanged, Response, Submission};
+use std::ffi::c_int;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A reserved part of the guest's memory, for one request frame at a time and its answer.
+#[pyclass(frozen, weakref, module = "selur")]
+pub(crate) struct Slot {
+    /// How many bytes it has: at least as many as were asked for.
+    #[pyo3(get)]
+    capacity: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// None once it was released, or its answer did not come at once.
+    slot: Option<Own<selur_core::Slot>>,
+    /// How many views there are. Invariant: 0 unless the slot is held.
+    exports: usize,
+    /// How often it was submitted, so that an answer is shown no longer than it is there.
+    turn: u64,
+}
+
+/// An answer in its slot, for the view that shows it.
+#[pyclass(frozen, module = "selur._native")]
+pub(crate) struct Answer {
+    slot: Py<Slot>,
+    place: Range<usize>,
+    turn: u64,
+}
+
+/// What a submission came to.
+enum Came {
+    Here(Range<usize>),
+    Elsewhere(Response),
+    Later(selur_core::Ticket),
+}
+
+#[pymethods]
+impl Slot {
+    /// A view of its bytes, to write the frame to.
+    #[getter]
+    fn bytes<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyMemoryView>> {
+        PyMemoryView::from(slf.as_any())
+    }
+
+    /// Writes a frame of a command, by its name or its code, and its payload into the slot, and gives the frame's length.
+    fn write(&self, command: &Bound<'_, PyAny>, payload: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let code = input::command(command)?.code();
+        let payload = input::payload(payload)?;
+        let state = self.state();
+        let region = Region::of(state.held()?);
+        let bytes = HEADER_BYTES + payload.len();
+        let Some(place) = region.part(HEADER_BYTES..bytes) else {
+            let message = format!("a frame of {bytes} bytes does not fit into this slot: reserve more");
+            return Err(Failure::invalid(message).into());
+        };
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let header = [code, length[0], length[1], length[2], length[3]];
+        // SAFETY: the slot is held: it is in `state`, which is locked.
+        unsafe { region.write(&header) };
+        // SAFETY: the same.
+        unsafe { place.write(&payload) };
+        Ok(bytes)
+    }
+
+    /// Hands over the frame in the slot, its first `frame_length` bytes, and gives a view of what it is answered with.
+    ///
+    /// What is answered at once, every ping and most lists, is shown where the guest wrote it, and the slot can be submitted
+    /// again once that view is gone. What takes longer is waited for, and the slot is used up then.
+    fn submit<'py>(slf: &Bound<'py, Self>, frame_length: usize) -> PyResult<Bound<'py, PyMemoryView>> {
+        let py = slf.py();
+        let this = slf.get();
+        let (came, turn) = this.state().submit(frame_length)?;
+        match came {
+            Came::Here(place) => shown(slf, place, turn),
+            Came::Elsewhere(response) => copied(py, response),
+            Came::Later(ticket) => {
+                let mut ticket = ticket;
+                copied(py, wait(py, |most| Ok(ticket.wait_for(most)))?)
+            }
+        }
+    }
+
+    /// The same without waiting: an answer that does not come at once comes to the completion queue under the number given.
+    fn _exchange<'py>(slf: &Bound<'py, Self>, frame_length: usize) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let (exchanged, turn) = slf.get().state().exchange(frame_length)?;
+        Ok(match exchanged {
+            Exchanged::Here(place) => shown(slf, place, turn)?.into_any(),
+            Exchanged::Copied(response) => copied(py, response)?.into_any(),
+            Exchanged::Pending(ticket) => ticket.into_pyobject(py)?.into_any(),
+        })
+    }
+
+    /// Releases the slot. What it was submitted for goes on. Doing so again does nothing.
+    fn release(&self) -> PyResult<()> {
+        let mut state = self.state();
+        state.check_unseen()?;
+        state.slot = None;
+        Ok(())
+    }
+
+    fn __len__(&self) -> usize {
+        self.capacity
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        raised: &Bound<'_, PyAny>,
+        _value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        match self.release() {
+            // What was raised in the block holds a view, perhaps, and says more than that.
+            Err(_) if !raised.is_none() => Ok(()),
+            released => released,
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        let state = self.state();
+        let what = match state.slot {
+            Some(_) => "",
+            None => ", released",
+        };
+        format!("<selur.Slot of {} bytes{what}>", self.capacity)
+    }
+
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut pyo3::ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let mut state = slf.get().state();
+        let region = Region::of(state.held().map_err(no_view)?);
+        // SAFETY: `view` is Python's; the slot stays held while `exports` counts it.
+        unsafe { region.export(slf.as_any(), view, flags, false) }?;
+        state.exports += 1;
+        Ok(())
+    }
+
+    unsafe fn __releasebuffer__(&self, _view: *mut pyo3::ffi::Py_buffer) {
+        self.state().unexport();
+    }
+}
+
+#[pymethods]
+impl Answer {
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut pyo3::ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        let mut state = this.slot.get().state();
+        let region = Region::of(state.held().map_err(no_view)?);
+        let region = region
+            .part(this.place.clone())
+            .filter(|_| state.turn == this.turn);
+        let region = region.ok_or_else(|| PyBufferError::new_err("the slot was submitted again"))?;
+        // SAFETY: `view` is Python's; the slot stays held while `exports` counts it.
+        unsafe { region.export(slf.as_any(), view, flags, true) }?;
+        state.exports += 1;
+        Ok(())
+    }
+
+    unsafe fn __releasebuffer__(&self, _view: *mut pyo3::ffi::Py_buffer) {
+        self.slot.get().state().unexport();
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(slot: selur_core::Slot) -> Slot {
+        Slot {
+            capacity: slot.capacity(),
+            state: Mutex::new(State {
+                slot: Some(Own::new(slot)),
+                exports: 0,
+                turn: 0,
+            }),
+        }
+    }
+
+    /// Never held while Python code runs, or another lock is waited for but the bridge's.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The slot, if it is the caller's to use.
+    fn held(&self) -> Result<&selur_core::Slot, Failure> {
+        self.slot.as_ref().ok_or_else(used_up)?.get()
+    }
+
+    fn check_unseen(&self) -> PyResult<()> {
+        match self.exports {
+            0 => Ok(()),
+            _ => Err(PyBufferError::new_err(
+                "a view of this slot is still there: release it first, or drop it",
+            )),
+        }
+    }
+
+    fn unexport(&mut self) {
+        self.exports = self.exports.saturating_sub(1);
+    }
+
+    /// The slot, taken out to be handed over.
+    fn turn(&mut self, frame_length: usize) -> PyResult<selur_core::Slot> {
+        self.check_unseen()?;
+        self.held()?;
+        let taken = self.slot.take().and_then(|mut own| own.take());
+        let mut slot = taken.ok_or_else(used_up)?;
+        self.turn += 1;
+        if let Err(error) = slot.set_frame_len(frame_length) {
+            self.slot = Some(Own::new(slot));
+            return Err(Failure::from(error).into());
+        }
+        Ok(slot)
+    }
+
+    fn submit(&mut self, frame_length: usize) -> PyResult<(Came, u64)> {
+        let slot = self.turn(frame_length)?;
+        Ok(match slot.submit().map_err(Failure::from)? {
+            Submission::Pending(ticket) => (Came::Later(ticket), self.turn),
+            Submission::Ready(answer) => {
+                let came = match answer.place() {
+                    Some(place) => Came::Here(place),
+                    None => Came::Elsewhere(answer.to_response()),
+                };
+                self.slot = Some(Own::new(answer.into_slot()));
+                (came, self.turn)
+            }
+        })
+    }
+
+    fn exchange(&mut self, frame_length: usize) -> PyResult<(Exchanged, u64)> {
+        let mut slot = self.turn(frame_length)?;
+        let exchanged = slot.exchange();
+        // One that gave a ticket is released.
+        if !matches!(exchanged, Ok(Exchanged::Pending(_))) {
+            self.slot = Some(Own::new(slot));
+        }
+        Ok((exchanged.map_err(Failure::from)?, self.turn))
+    }
+}
+
+/// The bytes of a frame before its payload.
+const HEADER_BYTES: usize = 5;
+
+fn shown<'py>(slot: &Bound<'py, Slot>, place: Range<usize>, turn: u64) -> PyResult<Bound<'py, PyMemoryView>> {
+    let answer = Answer {
+        slot: slot.clone().unbind(),
+        place,
+        turn,
+    };
+    PyMemoryView::from(Bound::new(slot.py(), answer)?.as_any())
+}
+
+fn copied(py: Python<'_>, response: Response) -> PyResult<Bound<'_, PyMemoryView>> {
+    let data = response.into_result().map_err(Failure::from)?;
+    PyMemoryView::from(PyBytes::new(py, &data).as_any())
+}
+
+#[cold]
+fn used_up() -> Failure {
+    Failure::invalid("this slot was released, or its answer did not come at once: reserve another")
+}
+
+/// A buffer that is not there is a BufferError, whatever the reason.
+#[cold]
+fn no_view(failure: Failure) -> PyErr {
+    PyBufferError::new_err(failure.message())
+}
