@@ -9,7 +9,7 @@ use crate::stream::{Stream, kind_of};
 use crate::wait::{Deadline, detached, wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use selur_core::{Backend, Command, Completion, Deletion, Guest, Response as Answer, Status};
+use selur_core::{Backend, Begun, Command, Completion, Deletion, Guest, Response as Answer, Status};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -98,16 +98,28 @@ impl Bridge {
         success(py, &self.answer(py, &frame, deadline)?)
     }
 
-    /// Begins a frame, whose answer comes to `_drain` under the number given here.
-    fn _submit(&self, frame: &Bound<'_, PyAny>, deadline: Option<f64>) -> PyResult<u64> {
+    /// Begins a frame: gives its status and data if they are there at once, else the number under which they come to
+    /// `_drain`.
+    fn _begin<'py>(
+        &self,
+        py: Python<'py>,
+        frame: &Bound<'py, PyAny>,
+        deadline: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let frame = input::bytes(frame)?;
         let core = self.core.get()?;
-        let ticket = match Deadline::of(deadline)? {
-            Deadline::Own => core.submit_to_queue(&frame),
-            Deadline::Endless => core.with_deadline(None).submit_to_queue(&frame),
-            Deadline::Within(most) => core.with_deadline(Some(most)).submit_to_queue(&frame),
+        let begun = match Deadline::of(deadline)? {
+            Deadline::Own => core.begin(&frame),
+            Deadline::Endless => core.with_deadline(None).begin(&frame),
+            Deadline::Within(most) => core.with_deadline(Some(most)).begin(&frame),
         };
-        Ok(ticket.map_err(Failure::from)?)
+        Ok(match begun.map_err(Failure::from)? {
+            Begun::Pending(ticket) => ticket.into_pyobject(py)?.into_any(),
+            Begun::Answered(response) => {
+                let data = PyBytes::new(py, response.data());
+                (response.status().code(), data).into_pyobject(py)?.into_any()
+            }
+        })
     }
 
     /// Takes up to so many answers: (ticket, status, kind, value, data).

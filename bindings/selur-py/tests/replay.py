@@ -32,12 +32,15 @@ def by_call(bridge: selur.Bridge, frame: bytes) -> tuple[int, bytes]:
 
 
 class Open:
-    """A request that was submitted: it waits for its answer on a thread of its own."""
+    """A request that was submitted: its answer comes to the completion queue."""
 
     def __init__(self, bridge: selur.Bridge, frame: bytes):
         self.bridge = bridge
         self.reply: tuple[int, bytes] | None = None
-        self.ticket = bridge._submit(frame, None)
+        begun = bridge._begin(frame, None)
+        self.ticket = begun if isinstance(begun, int) else 0
+        if not isinstance(begun, int):
+            self.reply = begun
 
     def cancel(self) -> None:
         """Asks for an early end."""

@@ -59,25 +59,36 @@ class Queue:
         return _native.Response(answer.status, answer.data)
 
     async def _carry_out(self, frame: bytes, deadline: float | None) -> Answer:
-        return await self.wait(lambda: self._native._submit(frame, deadline), frame[0] if frame else 0)
+        loop = self._use()
+        begun = self._native._begin(frame, deadline)
+        if not isinstance(begun, int):
+            # Others have their turn all the same: who asks in a loop must not stop them.
+            await asyncio.sleep(0)
+            status, data = begun
+            return Answer(status, None, None, data)
+        return await self.settle(begun, self.expect(loop, begun, frame[0]), frame[0])
 
-    async def wait(self, submit: Callable[[], int], command: int = 0) -> Answer:
+    async def wait(self, submit: Callable[[], int]) -> Answer:
         """Begins something, and waits for its answer. Being cancelled cancels it."""
-        return await self.settle(*self.begin(submit, command))
+        return await self.settle(*self.begin(submit))
 
-    async def settle(self, ticket: int, future: asyncio.Future[Answer]) -> Answer:
+    async def settle(self, ticket: int, future: asyncio.Future[Answer], command: int = 0) -> Answer:
         """Waits for an answer. Being cancelled cancels what it is the answer of."""
         try:
             return await future
         except asyncio.CancelledError:
-            self._native._cancel(ticket)
+            if future.cancelled():
+                self._native._cancel(ticket)
+            else:
+                # It was answered just now, and nobody hears it.
+                self._undo(command, future.result())
             raise
 
-    def begin(self, submit: Callable[[], int], command: int = 0) -> tuple[int, asyncio.Future[Answer]]:
+    def begin(self, submit: Callable[[], int]) -> tuple[int, asyncio.Future[Answer]]:
         """Begins something whose answer comes by a future."""
         loop = self._use()
         ticket = submit()
-        return ticket, self.expect(loop, ticket, command)
+        return ticket, self.expect(loop, ticket)
 
     def expect(
         self, loop: asyncio.AbstractEventLoop, ticket: int, command: int = 0
@@ -85,9 +96,7 @@ class Queue:
         """The answer that comes under a ticket that was just given."""
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiters[ticket] = (future, command)
-        # What needs no effect is answered by now.
-        self.drain()
-        if self._waiters and self._loop is None:
+        if self._loop is None:
             self._loop = loop
             loop.add_reader(self._native._descriptor(), self.drain)
         return future
@@ -118,7 +127,7 @@ class Queue:
         try:
             if command == CREATE:
                 frame = _native._frame("delete_container", late.data, "force")
-                self._native._submit(frame, math.inf)
+                self._native._begin(frame, math.inf)
             elif command in STREAMS and late.data.isdigit():
                 self._native._take_stream(int(late.data)).close()
         except SelurError:

@@ -161,11 +161,20 @@ class AsyncSlot:
     async def submit(self, frame_length: int) -> memoryview:
         """Hands over the frame in the slot, and gives a view of what it is answered with: see `Slot.submit`."""
         loop = self._queue.current()
+        command = self._command()
         came = self._native._exchange(frame_length)
         if isinstance(came, memoryview):
             return came
-        ticket, future = came, self._queue.expect(loop, came)
-        return memoryview((await self._queue.settle(ticket, future)).check().data)
+        future = self._queue.expect(loop, came, command)
+        return memoryview((await self._queue.settle(came, future, command)).check().data)
+
+    def _command(self) -> int:
+        """The command that is written in the slot; any where there is no slot any more, which is told otherwise."""
+        try:
+            with self._native.bytes as view:
+                return int(view[0])
+        except BufferError:
+            return 0
 
     def release(self) -> None:
         """Releases the slot. What it was submitted for goes on. Doing so again does nothing."""

@@ -1,0 +1,231 @@
+"""Requests and streams by asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+
+import pytest
+import selur
+
+
+def within(test: Callable[[selur.AsyncBridge], Awaitable[None]]) -> Callable[[], None]:
+    """A test with a bridge of its own, in a loop of its own that complains of what is slow or forgotten."""
+
+    async def main() -> None:
+        async with selur.AsyncBridge(runtime="simulated") as bridge:
+            await asyncio.wait_for(test(bridge), 60)
+
+    def run() -> None:
+        asyncio.run(main(), debug=True)
+
+    run.__name__ = test.__name__
+    return run
+
+
+def test_both_bridges_have_the_same_requests() -> None:
+    def of(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in vars(kind).items()
+            if not name.startswith("_") and inspect.isfunction(method)
+        }
+
+    blocking, awaited = of(selur.Bridge), of(selur.AsyncBridge)
+    others = {"close", "ping", "call", "request", "reserve"}
+    assert {name: awaited[name] for name in awaited if name not in others} == blocking
+    assert all(hasattr(selur.Bridge, name) for name in others)
+    assert list(inspect.signature(selur.AsyncBridge).parameters) == list(
+        inspect.signature(selur.Bridge).parameters
+    )
+
+
+@within
+async def test_a_container_lives_and_ends(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("nginx", name="web", environment={"A": "b"})
+    await bridge.start_container(web)
+    assert (await bridge.inspect_container("web"))["spec"].get("environment") == ["A=b"]
+    await bridge.pause_container(web)
+    await bridge.resume_container(web)
+    await bridge.top_container(web)
+    waiting = asyncio.create_task(bridge.wait_container(web))
+    await bridge.stop_container(web, timeout=1)
+    assert await waiting == 143
+    await bridge.delete_container(web)
+    assert await bridge.list_containers() == []
+    assert bridge.ping("hi") == await bridge.request("ping", b"hi") == b"hi"
+    assert (await bridge.call(b"\x06\0\0\0\0")).status == "success"
+
+
+@within
+async def test_images_and_volumes(bridge: selur.AsyncBridge) -> None:
+    image = await bridge.pull_image("alpine")
+    assert await bridge.list_images() == [image]
+    items = [item async for item in await bridge.pull_image_with_progress("alpine")]
+    assert "pulled" in items[-1]
+    volume = await bridge.create_volume("data")
+    assert await bridge.list_volumes() == [volume]
+
+
+@within
+async def test_a_cancelled_task_cancels_its_effect(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("fault.test/hang:start", name="web")
+    starting = asyncio.create_task(bridge.start_container(web))
+    await asyncio.sleep(0)
+    # It holds its container: what comes after it would wait for it.
+    deleting = asyncio.create_task(bridge.delete_container(web))
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await deleting
+    assert await bridge.list_containers() == []
+
+
+@within
+async def test_a_create_that_was_cancelled_too_late_is_undone(bridge: selur.AsyncBridge) -> None:
+    for rounds in range(30):
+        creating = asyncio.create_task(bridge.create_container("nginx", name="web"))
+        for _ in range(rounds % 4):
+            await asyncio.sleep(0)
+        creating.cancel()
+        made = (await asyncio.gather(creating, return_exceptions=True))[0]
+        if isinstance(made, str):
+            await bridge.delete_container(made)
+        # Its name is free again, a moment later at most.
+        until = asyncio.get_running_loop().time() + 30
+        while await bridge.list_containers():
+            assert asyncio.get_running_loop().time() < until
+    await bridge.create_container("nginx", name="web")
+
+
+@within
+async def test_a_deadline_and_wait_for(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("nginx")
+    await bridge.start_container(web)
+    with pytest.raises(selur.Timeout):
+        await bridge.wait_container(web, deadline=0.01)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(bridge.wait_container(web), 0.01)
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(bridge.wait_container(web))
+        group.create_task(bridge.kill_container(web))
+    assert waiting.result() == 137
+
+
+@within
+async def test_an_exec_talks(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("nginx")
+    await bridge.start_container(web)
+    megabyte = b"x" * (1 << 20)
+    async with await bridge.exec(web, "cat", stdin=True) as session:
+        assert await session.communicate(megabyte) == (megabyte, b"", 0)
+        assert session.exit_code == 0
+    async with await bridge.exec(web, "cat", stdin=True) as session:
+        await session.resize(10, 20)
+        await session.write(b"one")
+        await session.end_input()
+        # A simulated cat tells its size, too.
+        assert [piece.data async for piece in session] == [b"10 20\n", b"one"]
+
+
+@within
+async def test_a_read_that_is_cancelled_loses_nothing(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("nginx")
+    await bridge.start_container(web)
+    async with await bridge.exec(web, "cat", stdin=True) as session:
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(session), 0.001)
+        await session.write(b"one")
+        await session.end_input()
+        assert [piece.data async for piece in session] == [b"one"]
+
+
+@within
+async def test_closing_a_stream_ends_who_reads(bridge: selur.AsyncBridge) -> None:
+    events = await bridge.events()
+    reading = asyncio.create_task(anext(events))
+    await asyncio.sleep(0)
+    events.close()
+    with pytest.raises(selur.Cancelled):
+        await reading
+    assert [item async for item in events] == []
+
+
+def test_closing_a_bridge_ends_who_waits() -> None:
+    async def main() -> None:
+        bridge = selur.AsyncBridge(runtime="simulated")
+        web = await bridge.create_container("nginx")
+        await bridge.start_container(web)
+        waiting = [asyncio.create_task(bridge.wait_container(web)) for _ in range(50)]
+        events = await bridge.events()
+        reading = asyncio.create_task(anext(events))
+        await asyncio.sleep(0)
+        await bridge.close()
+        for task in [*waiting, reading]:
+            with pytest.raises(selur.Cancelled):
+                await task
+
+    asyncio.run(main())
+
+
+def test_one_loop_after_another_uses_a_bridge() -> None:
+    bridge = selur.AsyncBridge(runtime="simulated")
+    web = asyncio.run(bridge.create_container("nginx"))
+
+    async def give_up() -> None:
+        await bridge.start_container(web)
+        waiting = asyncio.create_task(bridge.wait_container(web))
+        await asyncio.sleep(0)
+        # What a loop leaves behind at its end is cancelled by it.
+        assert not waiting.done()
+
+    asyncio.run(give_up())
+    asyncio.run(bridge.kill_container(web))
+    assert asyncio.run(bridge.wait_container(web)) == 137
+    asyncio.run(bridge.close())
+
+
+def test_two_loops_at_once_are_refused() -> None:
+    import threading
+
+    async def main() -> None:
+        async with selur.AsyncBridge(runtime="simulated") as bridge:
+            web = await bridge.create_container("nginx")
+            await bridge.start_container(web)
+            waiting = asyncio.create_task(bridge.wait_container(web))
+            await asyncio.sleep(0)
+            raised: list[BaseException] = []
+
+            def other() -> None:
+                try:
+                    asyncio.run(bridge.list_containers())
+                except RuntimeError as error:
+                    raised.append(error)
+
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join(30)
+            assert "another event loop" in str(raised[0])
+            await bridge.kill_container(web)
+            assert await waiting == 137
+
+    asyncio.run(main())
+
+
+def test_an_idle_bridge_holds_no_loop() -> None:
+    import gc
+    import weakref
+
+    async def main() -> weakref.ref[selur.AsyncBridge]:
+        bridge = selur.AsyncBridge(runtime="simulated")
+        await bridge.create_container("nginx")
+        seen = weakref.ref(bridge)
+        del bridge
+        gc.collect()
+        assert seen() is None
+        return seen
+
+    asyncio.run(main())
