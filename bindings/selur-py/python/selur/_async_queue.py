@@ -62,8 +62,9 @@ class Queue:
         loop = self._use()
         begun = self._native._begin(frame, deadline)
         if not isinstance(begun, int):
-            # Others have their turn all the same: who asks in a loop must not stop them.
-            await asyncio.sleep(0)
+            # Who asks in a loop and is answered at once lets no others have their turn: they get their answers all the same.
+            if self._waiters:
+                self.drain()
             status, data = begun
             return Answer(status, None, None, data)
         return await self.settle(begun, self.expect(loop, begun, frame[0]), frame[0])
