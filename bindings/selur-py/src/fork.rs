@@ -13,6 +13,7 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 #[pyo3(name = "_forked")]
 pub(crate) fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    crate::wait::forget_waiting();
 }
 
 /// Something of the process that made it. In another one it is never dropped.

@@ -18,6 +18,11 @@ const ENDLESS: Duration = Duration::from_secs(86_400);
 /// How many calls wait at this moment without the interpreter's lock.
 static WAITING: AtomicU64 = AtomicU64::new(0);
 
+/// Forgets those who wait: in a child of a fork they are the parent's.
+pub(crate) fn forget_waiting() {
+    WAITING.store(0, Ordering::Relaxed);
+}
+
 /// Repeats a step that waits at most for the time that it is given, until it gives something. A signal handler that
 /// raises, as that of Ctrl-C does, ends it.
 pub(crate) fn wait<T: Send>(
