@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 import selur
 
 

@@ -72,7 +72,9 @@ def test_run_gives_the_output_or_raises(real: selur.Bridge) -> None:
     with pytest.raises(selur.ContainerError, match="exit code 3: err") as raised:
         real.containers.run(IMAGE, ["sh", "-c", script], environment={"CODE": "3"}, remove=True)
     assert (raised.value.exit_status, raised.value.stderr) == (3, b"err\n")
-    both = real.containers.run(IMAGE, ["sh", "-c", script], environment={"CODE": "0"}, stderr=True, remove=True)
+    both = real.containers.run(
+        IMAGE, ["sh", "-c", script], environment={"CODE": "0"}, stderr=True, remove=True
+    )
     assert sorted(both.split()) == [b"err", b"out"]
     assert real.list_containers() == []
 
@@ -101,7 +103,11 @@ def test_limits_and_mounts_reach_the_container(real: selur.Bridge, tmp_path: Pat
     (tmp_path / "shared").mkdir()
     said = real.containers.run(
         IMAGE,
-        ["sh", "-c", "echo $0 $A; busybox hostname; echo in > /mnt/file; busybox id -u; echo no > /no || echo read-only"],
+        [
+            "sh",
+            "-c",
+            "echo $0 $A; busybox hostname; echo in > /mnt/file; busybox id -u; echo no > /no || echo read-only",
+        ],
         remove=True,
         environment={"A": "b"},
         hostname="inside",
@@ -178,7 +184,9 @@ def test_containers_outlive_the_program_that_made_them(real: selur.Bridge, state
         "bridge.containers.run(sys.argv[2], ['sleep', '600'], name='left', detach=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", source, str(state), IMAGE], check=False, capture_output=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", source, str(state), IMAGE], check=False, capture_output=True
+    )
     assert (ended.returncode, ended.stderr) == (-9, b"")
     left = real.containers.get("left")
     assert left.status == "running"
@@ -188,7 +196,10 @@ def test_containers_outlive_the_program_that_made_them(real: selur.Bridge, state
 
 def test_the_demonstration_shows_a_real_container(archive: Path) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "selur", "demo", "--load", str(archive), IMAGE], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "selur", "demo", "--load", str(archive), IMAGE],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert (shown.returncode, shown.stderr) == (0, "")
     for said in ("hello from inside", "demo: running", "exit code 0", "0 containers left"):

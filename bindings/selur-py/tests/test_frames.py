@@ -6,9 +6,10 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-import selur
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import selur
 from test_vectors import by_fields, in_place
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any, get_args
 
 import pytest
+
 import selur
 from conftest import ROOT
 from selur import _options, errors

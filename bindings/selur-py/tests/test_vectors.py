@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 import selur
 from conftest import ROOT
 from replay import Way, by_call, replay, reply_of
