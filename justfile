@@ -35,6 +35,10 @@ test-svalinn *part:
 test-py *arguments:
     scripts/test-py {{ arguments }}
 
+# The Elixir project :selur: warnings, format, types, harness. `just test-nif 'part of a sentence'` runs some
+test-nif *part:
+    scripts/test-nif {{ if part == '' { '' } else { quote(part) } }}
+
 # Build selur for C programs and install it below PREFIX
 install-c prefix:
     scripts/install-c {{ prefix }}

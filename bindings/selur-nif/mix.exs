@@ -9,13 +9,14 @@ defmodule Selur.MixProject do
       version: "0.1.0",
       elixir: "~> 1.14",
       start_permanent: Mix.env() == :prod,
+      elixirc_paths: if(Mix.env() == :test, do: ["lib", "test/support"], else: ["lib"]),
       compilers: [:selur_native] ++ Mix.compilers(),
       deps: deps(),
       description: "Real containers from Elixir: no daemon, no socket, no JSON on the hot path",
       package: [licenses: ["MPL-2.0"], links: %{"GitHub" => "https://github.com/hyperpolymath/selur"}],
       source_url: "https://github.com/hyperpolymath/selur",
-      docs: [main: "Selur.Bridge"],
-      dialyzer: [plt_add_apps: [:mix]]
+      test_coverage: [ignore_modules: [~r/^Selur\.Test\./]],
+      docs: [main: "Selur.Bridge"]
     ]
   end
 

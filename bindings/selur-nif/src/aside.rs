@@ -8,8 +8,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
-/// How many threads there are at most. A close waits up to 5 s for effects that do not end.
-const MAX_THREADS: usize = 32;
+/// How many threads there are at most. Each keeps some memory for itself; a close that waits, up to 5 s, holds up one.
+const MAX_THREADS: usize = 8;
 /// How long a thread waits for further work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
