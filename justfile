@@ -90,3 +90,7 @@ bench-budget:
 # A ping from Rust, C and Deno beside fetch and extism, and how long Deno's event loop stalls; `--write` for docs/benchmarks
 bench-bindings *arguments:
     scripts/bench-bindings {{ arguments }}
+
+# A ping from Python beside wasmtime-py, extism and http.client; `--write` for docs/benchmarks
+bench-python *arguments:
+    scripts/bench-python {{ arguments }}

@@ -27,8 +27,11 @@ pub(crate) fn payload<'a>(from: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>>
 
 /// A command, by its name or its code.
 pub(crate) fn command(from: &Bound<'_, PyAny>) -> Result<Command, Failure> {
-    let command = match from.extract::<&str>() {
-        Ok(name) => Command::ALL.into_iter().find(|command| command.name() == name),
+    let command = match from.cast::<PyString>() {
+        Ok(name) => name
+            .to_str()
+            .ok()
+            .and_then(|name| Command::ALL.into_iter().find(|command| command.name() == name)),
         Err(_) => from.extract::<u8>().ok().and_then(Command::from_code),
     };
     command.ok_or_else(|| Failure::invalid(format!("{from} is no command: see the table in docs/API.md")))

@@ -11,7 +11,7 @@ use crate::wait::wait;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
-use selur_core::{Exchanged, Response, Submission};
+use selur_core::{Command, Exchanged, Response, Submission};
 use std::ffi::c_int;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,22 +59,21 @@ impl Slot {
 
     /// Writes a frame of a command, by its name or its code, and its payload into the slot, and gives the frame's length.
     fn write(&self, command: &Bound<'_, PyAny>, payload: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let code = input::command(command)?.code();
+        let command = input::command(command)?;
         let payload = input::payload(payload)?;
         let state = self.state();
-        let region = Region::of(state.held()?);
-        let bytes = HEADER_BYTES + payload.len();
-        let Some(place) = region.part(HEADER_BYTES..bytes) else {
-            let message = format!("a frame of {bytes} bytes does not fit into this slot: reserve more");
-            return Err(Failure::invalid(message).into());
-        };
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let header = [code, length[0], length[1], length[2], length[3]];
+        let place = state.put_head(command, payload.len())?;
         // SAFETY: the slot is held: it is in `state`, which is locked.
-        unsafe { region.write(&header) };
-        // SAFETY: the same.
         unsafe { place.write(&payload) };
-        Ok(bytes)
+        Ok(HEADER_BYTES + payload.len())
+    }
+
+    /// Writes the head of a frame whose payload, of so many bytes, is in the slot already: from its sixth byte on. Gives the
+    /// frame's length.
+    fn head(&self, command: &Bound<'_, PyAny>, payload_length: usize) -> PyResult<usize> {
+        let command = input::command(command)?;
+        self.state().put_head(command, payload_length)?;
+        Ok(HEADER_BYTES + payload_length)
     }
 
     /// Hands over the frame in the slot, its first `frame_length` bytes, and gives a view of what it is answered with.
@@ -209,6 +208,22 @@ impl State {
     /// The slot, if it is the caller's to use.
     fn held(&self) -> Result<&selur_core::Slot, Failure> {
         self.slot.as_ref().ok_or_else(used_up)?.get()
+    }
+
+    /// Writes the head of a frame, and gives the place of its payload.
+    fn put_head(&self, command: Command, payload_length: usize) -> Result<Region, Failure> {
+        let region = Region::of(self.held()?);
+        let end = HEADER_BYTES.saturating_add(payload_length);
+        let place = region.part(HEADER_BYTES..end).ok_or_else(|| {
+            Failure::invalid(format!(
+                "a frame of {end} bytes does not fit into this slot: reserve more"
+            ))
+        })?;
+        let length = u32::try_from(payload_length).unwrap_or(u32::MAX).to_le_bytes();
+        let head = [command.code(), length[0], length[1], length[2], length[3]];
+        // SAFETY: the slot is held: it is in this state, which whoever calls has locked.
+        unsafe { region.write(&head) };
+        Ok(place)
     }
 
     fn check_unseen(&self) -> PyResult<()> {

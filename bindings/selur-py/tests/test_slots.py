@@ -22,6 +22,17 @@ def test_a_frame_is_written_and_its_answer_read_in_place(bridge: selur.Bridge) -
         assert bytes(slot.submit(slot.write("ping", "again"))) == b"again"
 
 
+def test_a_payload_is_made_in_the_slot(bridge: selur.Bridge) -> None:
+    with bridge.reserve(64) as slot:
+        with slot.bytes as view:
+            view[5:8] = b"abc"
+        for command in ("ping", 0):
+            assert bytes(slot.submit(slot.head(command, 3))) == b"abc"
+        for length in (slot.capacity - 4, 1 << 40):
+            with pytest.raises(selur.InvalidRequest, match="does not fit"):
+                slot.head("ping", length)
+
+
 def test_an_answer_shows_the_memory_itself(bridge: selur.Bridge) -> None:
     with bridge.reserve(64) as slot:
         with slot.submit(slot.write("ping", b"abc")) as answer, slot.bytes as view:

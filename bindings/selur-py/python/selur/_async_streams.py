@@ -158,6 +158,10 @@ class AsyncSlot:
         """Writes a frame of a command and its payload into the slot, and gives the frame's length."""
         return self._native.write(command, payload)
 
+    def head(self, command: CommandName | int, payload_length: int) -> int:
+        """Writes the head of a frame whose payload is in the slot already: see `Slot.head`."""
+        return self._native.head(command, payload_length)
+
     async def submit(self, frame_length: int) -> memoryview:
         """Hands over the frame in the slot, and gives a view of what it is answered with: see `Slot.submit`."""
         loop = self._queue.current()

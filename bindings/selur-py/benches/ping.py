@@ -1,0 +1,56 @@
+"""What a ping costs from Python, guest included."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from measure import PAYLOADS, measure, ping_frame
+
+import selur
+
+BATCH, SAMPLES = 200, 2000
+IN_FLIGHT = 64
+
+
+def main() -> None:
+    with selur.Bridge(runtime="simulated") as bridge:
+        for size in PAYLOADS:
+            payload, frame = b"x" * size, ping_frame(size)
+            assert bridge.ping(payload) == payload
+            ping, call = bridge.ping, bridge.call
+            measure("by copy: ping(payload)", size, BATCH, SAMPLES, lambda: ping(payload))
+            measure("by copy: call(frame)", size, BATCH, SAMPLES, lambda: call(frame).data)
+            with bridge.reserve(len(frame)) as slot:
+                with slot.bytes as view:
+                    view[: len(frame)] = frame
+                head, submit, write, length = slot.head, slot.submit, slot.write, len(frame)
+                assert bytes(submit(head(0, size))) == payload
+
+                # The payload lies in the slot already: a program that uses slots makes it there.
+                def in_place() -> int:
+                    head(0, size)
+                    return len(submit(length))
+
+                def written() -> int:
+                    return len(submit(write(0, payload)))
+
+                measure("in place, one slot", size, BATCH, SAMPLES, in_place)
+                measure("in one slot, payload written each time", size, BATCH, SAMPLES, written)
+    asyncio.run(awaited())
+
+
+async def awaited() -> None:
+    """What a request that is not answered at once costs an event loop: the inspection of a simulated container."""
+    async with selur.AsyncBridge(runtime="simulated") as bridge:
+        web = await bridge.create_container("nginx")
+        taken = []
+        for _ in range(300):
+            began = time.perf_counter_ns()
+            await asyncio.gather(*(bridge.request("inspect_container", web) for _ in range(IN_FLIGHT)))
+            taken.append((time.perf_counter_ns() - began) / IN_FLIGHT)
+        taken.sort()
+        print("asyncio: inspect", IN_FLIGHT, f"{taken[150]:.1f}", f"{taken[297]:.1f}", sep="\t")
+
+
+main()
