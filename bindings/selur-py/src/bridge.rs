@@ -69,11 +69,7 @@ impl Bridge {
             Some(payload) => input::payload(payload)?,
             None => Default::default(),
         };
-        let mut frame = Vec::with_capacity(5 + payload.len());
-        frame.push(Command::Ping.code());
-        frame.extend_from_slice(&(u32::try_from(payload.len()).unwrap_or(u32::MAX)).to_le_bytes());
-        frame.extend_from_slice(&payload);
-        let response = core.call(&frame).map_err(Failure::from)?;
+        let response = with_ping(&payload, |frame| core.call(frame)).map_err(Failure::from)?;
         success(py, &response)
     }
 
@@ -235,6 +231,26 @@ impl Drop for Bridge {
         Python::try_attach(|py| py.detach(|| drop(core.take())));
         drop(core);
     }
+}
+
+/// Shows the frame of a ping. A short one is made without asking for memory.
+fn with_ping<R>(payload: &[u8], show: impl FnOnce(&[u8]) -> R) -> R {
+    const SHORT: usize = 512;
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let head = [Command::Ping.code(), length[0], length[1], length[2], length[3]];
+    let end = head.len() + payload.len();
+    let (mut short, mut long) = ([0; SHORT], Vec::new());
+    let frame = match short.get_mut(..end) {
+        Some(frame) => frame,
+        None => {
+            long.resize(end, 0);
+            &mut long[..]
+        }
+    };
+    let (begin, rest) = frame.split_at_mut(head.len());
+    begin.copy_from_slice(&head);
+    rest.copy_from_slice(payload);
+    show(frame)
 }
 
 /// How long the answer of a cancelled request may take, which is there at once.

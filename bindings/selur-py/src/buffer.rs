@@ -2,9 +2,10 @@
 //!
 //! No Rust reference is ever formed to bytes of a slot: whoever holds a view of it may write them at any time.
 
-use pyo3::exceptions::PyBufferError;
+use crate::failure::Failure;
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::{PyErr, ffi};
+
 use std::ffi::c_int;
 use std::ptr;
 
@@ -59,18 +60,20 @@ impl Region {
         view: *mut ffi::Py_buffer,
         flags: c_int,
         is_read_only: bool,
-    ) -> PyResult<()> {
+    ) -> Result<(), Failure> {
         if view.is_null() {
-            return Err(PyBufferError::new_err("there is no place for the view"));
+            return Err(Failure::buffer("there is no place for the view"));
+        }
+        if is_read_only && flags & ffi::PyBUF_WRITABLE != 0 {
+            return Err(Failure::buffer("an answer cannot be written to"));
         }
         let place = ptr::with_exposed_provenance_mut(self.address);
         let (bytes, read_only) = (self.bytes as ffi::Py_ssize_t, c_int::from(is_read_only));
         // SAFETY: the caller says that `view` is Python's and that the memory stays; the exporter is an object that lives.
         let filled =
             unsafe { ffi::PyBuffer_FillInfo(view, exporter.as_ptr(), place, bytes, read_only, flags) };
-        match filled {
-            0 => Ok(()),
-            _ => Err(PyErr::fetch(exporter.py())),
-        }
+        // It refuses nothing but what was refused above.
+        debug_assert_eq!(filled, 0);
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
 use crate::wait::wait;
-use pyo3::exceptions::PyBufferError;
+use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 use selur_core::{Command, Exchanged, Response, Submission};
@@ -61,18 +61,16 @@ impl Slot {
     fn write(&self, command: &Bound<'_, PyAny>, payload: &Bound<'_, PyAny>) -> PyResult<usize> {
         let command = input::command(command)?;
         let payload = input::payload(payload)?;
-        let state = self.state();
-        let place = state.put_head(command, payload.len())?;
-        // SAFETY: the slot is held: it is in `state`, which is locked.
-        unsafe { place.write(&payload) };
-        Ok(HEADER_BYTES + payload.len())
+        let put = self.state().put(command, &payload);
+        Ok(put?)
     }
 
     /// Writes the head of a frame whose payload, of so many bytes, is in the slot already: from its sixth byte on. Gives the
     /// frame's length.
     fn head(&self, command: &Bound<'_, PyAny>, payload_length: usize) -> PyResult<usize> {
         let command = input::command(command)?;
-        self.state().put_head(command, payload_length)?;
+        let put = self.state().put_head(command, payload_length);
+        put?;
         Ok(HEADER_BYTES + payload_length)
     }
 
@@ -83,7 +81,8 @@ impl Slot {
     fn submit<'py>(slf: &Bound<'py, Self>, frame_length: usize) -> PyResult<Bound<'py, PyMemoryView>> {
         let py = slf.py();
         let this = slf.get();
-        let (came, turn) = this.state().submit(frame_length)?;
+        let submitted = this.state().submit(frame_length);
+        let (came, turn) = submitted?;
         match came {
             Came::Here(place) => shown(slf, place, turn),
             Came::Elsewhere(response) => copied(py, response),
@@ -97,7 +96,8 @@ impl Slot {
     /// The same without waiting: an answer that does not come at once comes to the completion queue under the number given.
     fn _exchange<'py>(slf: &Bound<'py, Self>, frame_length: usize) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let (exchanged, turn) = slf.get().state().exchange(frame_length)?;
+        let exchanged = slf.get().state().exchange(frame_length);
+        let (exchanged, turn) = exchanged?;
         Ok(match exchanged {
             Exchanged::Here(place) => shown(slf, place, turn)?.into_any(),
             Exchanged::Copied(response) => copied(py, response)?.into_any(),
@@ -107,10 +107,8 @@ impl Slot {
 
     /// Releases the slot. What it was submitted for goes on. Doing so again does nothing.
     fn release(&self) -> PyResult<()> {
-        let mut state = self.state();
-        state.check_unseen()?;
-        state.slot = None;
-        Ok(())
+        let released = self.state().release();
+        Ok(released?)
     }
 
     fn __len__(&self) -> usize {
@@ -143,45 +141,32 @@ impl Slot {
         format!("<selur.Slot of {} bytes{what}>", self.capacity)
     }
 
-    unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
-        view: *mut pyo3::ffi::Py_buffer,
-        flags: c_int,
-    ) -> PyResult<()> {
-        let mut state = slf.get().state();
-        let region = Region::of(state.held().map_err(no_view)?);
-        // SAFETY: `view` is Python's; the slot stays held while `exports` counts it.
-        unsafe { region.export(slf.as_any(), view, flags, false) }?;
-        state.exports += 1;
-        Ok(())
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut Py_buffer, flags: c_int) -> PyResult<()> {
+        // SAFETY: `view` is Python's.
+        let exported = unsafe { slf.get().state().export(slf.as_any(), view, flags, None) };
+        Ok(exported?)
     }
 
-    unsafe fn __releasebuffer__(&self, _view: *mut pyo3::ffi::Py_buffer) {
+    unsafe fn __releasebuffer__(&self, _view: *mut Py_buffer) {
         self.state().unexport();
     }
 }
 
 #[pymethods]
 impl Answer {
-    unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
-        view: *mut pyo3::ffi::Py_buffer,
-        flags: c_int,
-    ) -> PyResult<()> {
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut Py_buffer, flags: c_int) -> PyResult<()> {
         let this = slf.get();
-        let mut state = this.slot.get().state();
-        let region = Region::of(state.held().map_err(no_view)?);
-        let region = region
-            .part(this.place.clone())
-            .filter(|_| state.turn == this.turn);
-        let region = region.ok_or_else(|| PyBufferError::new_err("the slot was submitted again"))?;
-        // SAFETY: `view` is Python's; the slot stays held while `exports` counts it.
-        unsafe { region.export(slf.as_any(), view, flags, true) }?;
-        state.exports += 1;
-        Ok(())
+        // SAFETY: `view` is Python's.
+        let exported = unsafe {
+            this.slot
+                .get()
+                .state()
+                .export(slf.as_any(), view, flags, Some(this))
+        };
+        Ok(exported?)
     }
 
-    unsafe fn __releasebuffer__(&self, _view: *mut pyo3::ffi::Py_buffer) {
+    unsafe fn __releasebuffer__(&self, _view: *mut Py_buffer) {
         self.slot.get().state().unexport();
     }
 }
@@ -198,7 +183,8 @@ impl Slot {
         }
     }
 
-    /// Never held while Python code runs, or another lock is waited for but the bridge's.
+    /// Invariant: not held while Python code may run, as it does when an exception is made: whoever runs it may lose the
+    /// interpreter's lock to a thread that waits for this one.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,10 +212,51 @@ impl State {
         Ok(place)
     }
 
-    fn check_unseen(&self) -> PyResult<()> {
+    /// Shows all of the slot, or an answer in it.
+    ///
+    /// # Safety
+    /// - `view` is what Python gave to `__getbuffer__`, and `__releasebuffer__` calls [`State::unexport`].
+    unsafe fn export(
+        &mut self,
+        exporter: &Bound<'_, PyAny>,
+        view: *mut Py_buffer,
+        flags: c_int,
+        answer: Option<&Answer>,
+    ) -> Result<(), Failure> {
+        let whole = Region::of(self.held().map_err(Failure::into_buffer)?);
+        let region = match answer {
+            None => whole,
+            Some(answer) => {
+                let part = whole
+                    .part(answer.place.clone())
+                    .filter(|_| self.turn == answer.turn);
+                part.ok_or_else(|| Failure::buffer("the slot was submitted again"))?
+            }
+        };
+        // SAFETY: the caller says that `view` is Python's; the slot stays held while `exports` counts it.
+        unsafe { region.export(exporter, view, flags, answer.is_some()) }?;
+        self.exports += 1;
+        Ok(())
+    }
+
+    fn release(&mut self) -> Result<(), Failure> {
+        self.check_unseen()?;
+        self.slot = None;
+        Ok(())
+    }
+
+    /// Writes a frame, and gives its length.
+    fn put(&self, command: Command, payload: &[u8]) -> Result<usize, Failure> {
+        let place = self.put_head(command, payload.len())?;
+        // SAFETY: the slot is held: it is in this state, which whoever calls has locked.
+        unsafe { place.write(payload) };
+        Ok(HEADER_BYTES + payload.len())
+    }
+
+    fn check_unseen(&self) -> Result<(), Failure> {
         match self.exports {
             0 => Ok(()),
-            _ => Err(PyBufferError::new_err(
+            _ => Err(Failure::buffer(
                 "a view of this slot is still there: release it first, or drop it",
             )),
         }
@@ -240,7 +267,7 @@ impl State {
     }
 
     /// The slot, taken out to be handed over.
-    fn turn(&mut self, frame_length: usize) -> PyResult<selur_core::Slot> {
+    fn turn(&mut self, frame_length: usize) -> Result<selur_core::Slot, Failure> {
         self.check_unseen()?;
         self.held()?;
         let taken = self.slot.take().and_then(|mut own| own.take());
@@ -248,14 +275,14 @@ impl State {
         self.turn += 1;
         if let Err(error) = slot.set_frame_len(frame_length) {
             self.slot = Some(Own::new(slot));
-            return Err(Failure::from(error).into());
+            return Err(error.into());
         }
         Ok(slot)
     }
 
-    fn submit(&mut self, frame_length: usize) -> PyResult<(Came, u64)> {
+    fn submit(&mut self, frame_length: usize) -> Result<(Came, u64), Failure> {
         let slot = self.turn(frame_length)?;
-        Ok(match slot.submit().map_err(Failure::from)? {
+        Ok(match slot.submit()? {
             Submission::Pending(ticket) => (Came::Later(ticket), self.turn),
             Submission::Ready(answer) => {
                 let came = match answer.place() {
@@ -268,14 +295,14 @@ impl State {
         })
     }
 
-    fn exchange(&mut self, frame_length: usize) -> PyResult<(Exchanged, u64)> {
+    fn exchange(&mut self, frame_length: usize) -> Result<(Exchanged, u64), Failure> {
         let mut slot = self.turn(frame_length)?;
         let exchanged = slot.exchange();
         // One that gave a ticket is released.
         if !matches!(exchanged, Ok(Exchanged::Pending(_))) {
             self.slot = Some(Own::new(slot));
         }
-        Ok((exchanged.map_err(Failure::from)?, self.turn))
+        Ok((exchanged?, self.turn))
     }
 }
 
@@ -299,10 +326,4 @@ fn copied(py: Python<'_>, response: Response) -> PyResult<Bound<'_, PyMemoryView
 #[cold]
 fn used_up() -> Failure {
     Failure::invalid("this slot was released, or its answer did not come at once: reserve another")
-}
-
-/// A buffer that is not there is a BufferError, whatever the reason.
-#[cold]
-fn no_view(failure: Failure) -> PyErr {
-    PyBufferError::new_err(failure.message())
 }

@@ -25,6 +25,11 @@ WAITS = {
         # It holds its container: what comes after it would wait for it.
         "bridge.delete_container(hung, deadline=20)",
     ),
+    "create": (
+        "bridge.create_container('fault.test/late:create', name='late')",
+        # What it made all the same is undone.
+        "gone(lambda: bridge.list_containers() == [web, hung])",
+    ),
     "log": ("list(bridge.logs(web, follow=True))", "bridge.ping()"),
     "events": ("next(bridge.events())", "bridge.ping()"),
     "session": ("bridge.exec(web, 'cat', stdin=True).communicate()", "bridge.ping()"),
@@ -41,8 +46,11 @@ hung = bridge.create_container("fault.test/hang:start")
 def write(session):
     while True:
         session.write(b"x" * 100_000)
+def gone(holds):
+    until = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < until
 print("begun")
-began = time.monotonic()
 try:
     {wait}
 except KeyboardInterrupt:

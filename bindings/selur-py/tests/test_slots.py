@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -163,3 +165,33 @@ def test_a_slot_of_asyncio() -> None:
                 await slot.submit(slot.write("start_container", "nobody"))
 
     asyncio.run(main())
+
+
+def test_threads_that_are_refused_do_not_lock_each_other_out(bridge: selur.Bridge) -> None:
+    slot = bridge.reserve(64)
+    view = slot.bytes
+    before = sys.getswitchinterval()
+    refused: list[int] = []
+
+    def fight() -> None:
+        count = 0
+        for _ in range(300):
+            for use in (lambda: slot.submit(9999), slot.release, lambda: slot.write("ping", b"x" * 9999)):
+                try:
+                    use()
+                except (BufferError, selur.InvalidRequest):
+                    count += 1
+        refused.append(count)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=fight, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+    finally:
+        sys.setswitchinterval(before)
+    assert refused == [900] * 4
+    view.release()
