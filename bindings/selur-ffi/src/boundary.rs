@@ -70,10 +70,24 @@ pub(crate) fn guard_out<T>(
     body: impl FnOnce() -> Result<T, Failure>,
 ) -> selur_status_t {
     guard(error, || {
-        let out = out.ok_or_else(|| Failure::invalid("the place for the result is NULL: give one"))?;
+        let out = given(out)?;
         out.write(body()?);
         Ok(())
     })
+}
+
+/// The place for a result, which must be there.
+#[inline]
+pub(crate) fn given<T>(out: Out<'_, T>) -> Result<&mut MaybeUninit<T>, Failure> {
+    match out {
+        Some(out) => Ok(out),
+        None => Err(no_place()),
+    }
+}
+
+#[cold]
+fn no_place() -> Failure {
+    Failure::invalid("the place for the result is NULL: give one")
 }
 
 /// Runs the body of a function that cannot fail; a panic gives `otherwise`.

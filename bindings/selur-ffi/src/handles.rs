@@ -156,11 +156,13 @@ impl<T: Clone> Table<T> {
     }
 }
 
+#[inline]
 fn index_of(handle: u64) -> u32 {
     handle as u32 & ((1 << INDEX_BITS) - 1)
 }
 
 /// An entry's chunk and its place in there.
+#[inline]
 fn place(index: u32) -> (usize, usize) {
     let chunk = (index / FIRST + 1).ilog2();
     let before = FIRST * ((1 << chunk) - 1);
@@ -179,6 +181,7 @@ fn new_chunk<T>(chunk: usize) -> Chunk<T> {
         .collect()
 }
 
+#[inline]
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

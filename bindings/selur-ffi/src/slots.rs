@@ -4,7 +4,7 @@
 //! No Rust slice is ever formed over a slot. A slot's handle holds its memory until it is released, whatever becomes of
 //! the bridge.
 
-use crate::boundary::{Failure, guard, guard_out, length};
+use crate::boundary::{Failure, given, guard, guard_out, length};
 use crate::bridge::{bridge_of, selur_bridge_t};
 use crate::codes::selur_status_t;
 use crate::error::selur_error_t;
@@ -108,8 +108,9 @@ pub extern "C" fn selur_slot_submit(
     answer: Option<&mut MaybeUninit<selur_answer_t>>,
     error: Option<&mut MaybeUninit<selur_error_t>>,
 ) -> selur_status_t {
-    guard_out(answer, error, || {
-        SLOTS.with(slot, |held| submit(held, frame_length))?
+    guard(error, || {
+        let answer = given(answer)?;
+        SLOTS.with(slot, |held| submit(held, frame_length, answer))?
     })
 }
 
@@ -124,24 +125,30 @@ pub extern "C" fn selur_slot_release(slot: selur_slot_t) -> selur_status_t {
     })
 }
 
+/// Writes the answer where the caller wants it: returning it from the way that every ping takes would copy it.
 #[inline]
-fn submit(held: &mut Held, frame_length: u32) -> Result<selur_answer_t, Failure> {
+fn submit(
+    held: &mut Held,
+    frame_length: u32,
+    answer: &mut MaybeUninit<selur_answer_t>,
+) -> Result<(), Failure> {
     held.slot.set_frame_len(frame_length as usize)?;
-    match held.slot.exchange()? {
-        Exchanged::Here(place) => Ok(selur_answer_t {
+    answer.write(match held.slot.exchange()? {
+        Exchanged::Here(place) => selur_answer_t {
             ticket: 0,
             data: ptr::with_exposed_provenance(held.slot.address() + place.start),
             length: length(place.len()),
             offset: held.offset + length(place.start),
-        }),
-        Exchanged::Pending(ticket) => Ok(selur_answer_t {
+        },
+        Exchanged::Pending(ticket) => selur_answer_t {
             ticket,
             data: ptr::null(),
             length: 0,
             offset: SELUR_NOT_IN_ARENA,
-        }),
-        Exchanged::Copied(response) => elsewhere(held, response),
-    }
+        },
+        Exchanged::Copied(response) => elsewhere(held, response)?,
+    });
+    Ok(())
 }
 
 /// An answer that was copied: its data stays where it is for as long as it is kept.

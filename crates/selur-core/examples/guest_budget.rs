@@ -26,6 +26,7 @@ enum Budget {
 
 struct Guest {
     store: Store<()>,
+    ping: TypedFunc<(u64, u32), u32>,
     exchange: TypedFunc<(u64, u32, u64, u64), u64>,
     memory: Memory,
     slot: u64,
@@ -86,6 +87,7 @@ impl Guest {
         let slot = reserve.call(&mut store, SLOT_BYTES)?;
         let slot_address = (arena.call(&mut store, ())? >> 32) + (slot & 0xFFF) * 256;
         Ok(Guest {
+            ping: instance.get_typed_func(&mut store, "selur_ping")?,
             exchange: instance.get_typed_func(&mut store, "selur_exchange")?,
             memory: instance
                 .get_memory(&mut store, "memory")
@@ -107,9 +109,15 @@ impl Guest {
                 self.memory
                     .write(&mut self.store, self.slot_address, &frame[..5])?;
                 arm(&mut self.store, self.budget)?;
-                let word = self
-                    .exchange
-                    .call(&mut self.store, (self.slot, frame.len() as u32, 0, 1))?;
+                let word = match frame[0] {
+                    0x00 => self
+                        .ping
+                        .call(&mut self.store, (self.slot, frame.len() as u32))?
+                        .into(),
+                    _ => self
+                        .exchange
+                        .call(&mut self.store, (self.slot, frame.len() as u32, 0, 1))?,
+                };
                 std::hint::black_box(word);
             }
             rounds.push(began.elapsed().as_nanos() as f64 / CALLS as f64);

@@ -37,8 +37,7 @@ impl ArenaPlace {
     pub(crate) fn of(guest: &Instance) -> Result<ArenaPlace, Broken> {
         let range = guest.arena();
         let bytes = range.end - range.start;
-        let address = guest.memory().address(range.start, bytes);
-        let address = address.ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+        let address = guest.memory().address(range.start, bytes)?;
         Ok(ArenaPlace { address, bytes })
     }
 }
@@ -76,7 +75,7 @@ impl Bridge {
     pub fn arena(&self) -> Result<Arena, Error> {
         let place = self
             .shared()
-            .with_guest(Access::Caller, |state, _| ArenaPlace::of(&state.guest))?;
+            .ask(Access::Caller, |state| ArenaPlace::of(&state.guest))?;
         Ok(Arena::new(self.shared().clone(), place))
     }
 }

@@ -160,8 +160,7 @@ impl Bridge {
     /// # Errors
     /// As [`Bridge::call`].
     pub fn state_digest(&self) -> Result<u64, Error> {
-        self.shared()
-            .with_guest(Access::Caller, |state, _| state.guest.digest())
+        self.shared().ask(Access::Caller, |state| state.guest.digest())
     }
 }
 
@@ -483,7 +482,10 @@ impl Bridge {
     }
 
     fn admit(&self, frame: &[u8], sink: &mut dyn FnMut() -> Sink) -> Result<(u64, Admitted), Error> {
-        let deadline = deadline::from_now(self.deadline, frame.first().copied());
+        if let Some((number, response)) = self.pinged(frame)? {
+            return Ok((number, Admitted::Ready(response)));
+        }
+        let deadline = deadline::from_now(self.deadline);
         let mut opened = None;
         let admitted = self.shared().with_guest(Access::Caller, |state, work| {
             let number = state.number();
@@ -499,6 +501,17 @@ impl Bridge {
             (Err(_), Some(number)) => Ok((number, Admitted::Open)),
             (admitted, _) => admitted,
         }
+    }
+
+    /// The number and the answer of a ping, which waits for nothing and leaves nothing to do.
+    fn pinged(&self, frame: &[u8]) -> Result<Option<(u64, Response)>, Error> {
+        if frame.first() != Some(&Command::Ping.code()) {
+            return Ok(None);
+        }
+        self.shared().ask(Access::Caller, |state| {
+            let response = state.ping(frame)?;
+            Ok(response.map(|response| (state.number(), response)))
+        })
     }
 }
 

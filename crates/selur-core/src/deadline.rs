@@ -2,15 +2,13 @@
 
 use crate::shared::{Access, Shared};
 use crate::state::State;
-use selur_protocol::Command;
 use selur_protocol::abi::CancelCause;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// When a request with this command's code is due. A ping never waits, and the clock is not asked for it.
-pub(crate) fn from_now(most: Option<Duration>, code: Option<u8>) -> Option<Instant> {
-    let most = most.filter(|_| code != Some(Command::Ping.code()))?;
-    Instant::now().checked_add(most)
+/// When a request that may take so long is due.
+pub(crate) fn from_now(most: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(most?)
 }
 
 impl State {

@@ -11,7 +11,9 @@ use crate::state::{EffectKind, OpenRequest, Place, Running, Sink, State, Work};
 use crate::waiting::{Line, MAX_WAITING};
 use crate::{Error, Response, Status};
 use selur_protocol::abi::{self, Action, Answer, Output, Submitted};
-use selur_protocol::{Command, ContainerId, Frame, MAX_FRAME_BYTES, Reason, Request, State as Life};
+use selur_protocol::{
+    Command, ContainerId, Frame, HEADER_BYTES, MAX_FRAME_BYTES, Reason, Request, State as Life,
+};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +49,25 @@ pub(crate) enum Admitted {
 }
 
 impl State {
+    /// Answers a ping by copy; nothing if this is none, or one for which no slot is there yet.
+    pub(crate) fn ping(&mut self, frame: &[u8]) -> Result<Option<Response>, Broken> {
+        let region = match self.slots.resident(&mut self.guest)? {
+            Some(region) if frame.len() <= region.bytes as usize => region,
+            _ => return Ok(None),
+        };
+        let frame_bytes = frame.len() as u32;
+        self.guest.memory().write(region.offset, frame)?;
+        if !self.guest.ping(region.handle, frame_bytes)? {
+            return Ok(None);
+        }
+        let header = HEADER_BYTES as u32;
+        let data = self
+            .guest
+            .memory()
+            .to_vec(region.offset + header, frame_bytes - header)?;
+        Ok(Some(Response::success(data)))
+    }
+
     /// Takes a request: into the kernel, else into one of the lines before it.
     pub(crate) fn admit(
         &mut self,
@@ -185,10 +206,7 @@ impl State {
                 None => return Ok(Reply::Ready(arena_full().into())),
             },
         };
-        self.guest
-            .memory()
-            .write(region.offset, frame)
-            .ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+        self.guest.memory().write(region.offset, frame)?;
         let submitted = self.exchange_in(region, frame.len() as u32)?;
         let reply = match submitted.outcome {
             abi::Outcome::Ready {
@@ -244,8 +262,7 @@ impl State {
         frame: &[u8],
     ) -> Result<Reply, Broken> {
         let Some(reason) = reason.filter(|_| status != Status::Success) else {
-            let data = self.guest.memory().to_vec(offset + 1, bytes - 1);
-            let data = data.ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+            let data = self.guest.memory().to_vec(offset + 1, bytes - 1)?;
             return Ok(Reply::Ready(Response::success(data)));
         };
         Ok(match reason {
@@ -509,7 +526,7 @@ pub(crate) fn kept(frame: &[u8]) -> Option<Box<[u8]>> {
     is_hosted(frame).then(|| frame.into())
 }
 
-fn is_create(frame: &[u8]) -> bool {
+pub(crate) fn is_create(frame: &[u8]) -> bool {
     frame.first() == Some(&Command::CreateContainer.code())
 }
 

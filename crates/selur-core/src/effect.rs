@@ -79,10 +79,7 @@ fn create(guest: &Instance, offset: u32, bytes: u32) -> Result<Result<Operation,
     let mut frame = vec![0; HEADER_BYTES + bytes as usize];
     frame[0] = Command::CreateContainer.code();
     frame[1..HEADER_BYTES].copy_from_slice(&bytes.to_le_bytes());
-    guest
-        .memory()
-        .read(offset, &mut frame[HEADER_BYTES..])
-        .ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+    guest.memory().read(offset, &mut frame[HEADER_BYTES..])?;
     let request = Frame::parse(&frame).and_then(|frame| Request::parse(&frame));
     let Ok(Request::Create { image, name, spec }) = request else {
         return Err(Broken::new(

@@ -121,10 +121,7 @@ impl State {
         let Some(region) = self.slots.resident(&mut self.guest)? else {
             return Ok(Vec::new());
         };
-        self.guest
-            .memory()
-            .write(region.offset, &frame)
-            .ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+        self.guest.memory().write(region.offset, &frame)?;
         let submitted = self.exchange_in(region, frame.len() as u32)?;
         let abi::Outcome::Ready {
             offset,
@@ -135,10 +132,9 @@ impl State {
         else {
             return Err(Broken::new("it does not list its containers"));
         };
-        let listed = self.guest.memory().to_vec(offset + 1, bytes - 1);
-        let listed = listed.and_then(|bytes| String::from_utf8(bytes).ok());
-        listed
-            .as_deref()
+        let listed = self.guest.memory().to_vec(offset + 1, bytes - 1)?;
+        std::str::from_utf8(&listed)
+            .ok()
             .and_then(|text| text.lines().map(ContainerId::parse).collect())
             .ok_or_else(|| Broken::new("its list of containers is no list of ids"))
     }

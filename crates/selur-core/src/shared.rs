@@ -11,7 +11,7 @@ use selur_protocol::abi::CancelCause;
 use selur_runtime::Runtime;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,13 @@ pub(crate) enum Access {
     Caller,
     /// The bridge itself, with what came of effects: also while it closes.
     Bridge,
+}
+
+impl Phase {
+    #[inline]
+    fn admits(self, access: Access) -> bool {
+        self == Phase::Open || self == Phase::Closing && access == Access::Bridge
+    }
 }
 
 /// One bridge.
@@ -60,6 +67,23 @@ impl Shared {
         })
     }
 
+    /// Asks the guest what leaves nothing to do, with the guest locked: pings, and whatever is about slots alone.
+    ///
+    /// # Errors
+    /// As [`Shared::with_guest`].
+    #[inline]
+    pub(crate) fn ask<R>(
+        self: &Arc<Self>,
+        access: Access,
+        question: impl FnOnce(&mut State) -> Result<R, Broken>,
+    ) -> Result<R, Error> {
+        let mut state = self.enter(access)?;
+        match question(&mut state) {
+            Ok(answer) => Ok(answer),
+            Err(broken) => Err(self.break_off(state, broken)),
+        }
+    }
+
     /// Runs `step` with the guest locked, then what it left to do.
     ///
     /// # Errors
@@ -70,51 +94,58 @@ impl Shared {
         access: Access,
         step: impl FnOnce(&mut State, &mut Work) -> Result<R, Broken>,
     ) -> Result<R, Error> {
+        let mut locked = self.enter(access)?;
         let mut work = Work::default();
-        let result = self.locked_step(access, &mut work, step);
-        // Most often, as after every ping, there is nothing.
-        if !work.is_nothing() {
-            self.carry_out(work);
-        }
-        result
-    }
-
-    fn locked_step<R>(
-        &self,
-        access: Access,
-        work: &mut Work,
-        step: impl FnOnce(&mut State, &mut Work) -> Result<R, Broken>,
-    ) -> Result<R, Error> {
-        let mut state = match self.state.lock() {
-            Ok(state) => state,
-            Err(poisoned) => {
-                self.state.clear_poison();
-                let mut state = poisoned.into_inner();
-                // The step that panicked may have left the tables half changed.
-                return Err(state.poison(Broken::new("the host panicked while it talked to it"), work));
-            }
-        };
-        match (state.phase, access) {
-            (Phase::Open, _) | (Phase::Closing, Access::Bridge) => {}
-            _ => return Err(Error::closed()),
-        }
-        if let Some(poison) = &state.poison {
-            return Err(poison.clone());
-        }
-        let state = &mut *state;
-        let result = step(state, work).and_then(|result| {
+        let state = &mut *locked;
+        let result = step(state, &mut work).and_then(|result| {
             while std::mem::take(&mut work.freed) {
-                state.admit_waiting(work)?;
+                state.admit_waiting(&mut work)?;
             }
             Ok(result)
         });
-        let result = result.map_err(|broken| state.poison(broken, work));
+        let result = result.map_err(|broken| state.poison(broken, &mut work));
         work.list = work.list && state.claim_listing();
         if work.timer && std::mem::replace(&mut state.timer_runs, true) {
             self.soonest_changed.notify_one();
             work.timer = false;
         }
+        drop(locked);
+        self.carry_out(work);
         result
+    }
+
+    /// Locks the guest for whoever may want at it now.
+    #[inline]
+    fn enter(self: &Arc<Self>, access: Access) -> Result<MutexGuard<'_, State>, Error> {
+        match self.state.lock() {
+            Ok(state) if state.phase.admits(access) && state.poison.is_none() => Ok(state),
+            refused => Err(self.refusal(refused, access)),
+        }
+    }
+
+    #[cold]
+    fn refusal(self: &Arc<Self>, locked: LockResult<MutexGuard<'_, State>>, access: Access) -> Error {
+        match locked {
+            Ok(state) => match &state.poison {
+                Some(poison) if state.phase.admits(access) => poison.clone(),
+                _ => Error::closed(),
+            },
+            Err(poisoned) => {
+                self.state.clear_poison();
+                // The step that panicked may have left the tables half changed.
+                let broken = Broken::new("the host panicked while it talked to it");
+                self.break_off(poisoned.into_inner(), broken)
+            }
+        }
+    }
+
+    #[cold]
+    fn break_off(self: &Arc<Self>, mut state: MutexGuard<'_, State>, broken: Broken) -> Error {
+        let mut work = Work::default();
+        let error = state.poison(broken, &mut work);
+        drop(state);
+        self.carry_out(work);
+        error
     }
 
     /// Does what must not be done under the lock.

@@ -12,7 +12,7 @@ use crate::state::{OpenRequest, Place, Sink, State, Work};
 use crate::ticket::{Cell, Ticket};
 use crate::{Error, Response, Status};
 use selur_protocol::abi::Outcome;
-use selur_protocol::{Command, MAX_FRAME_BYTES, Reason};
+use selur_protocol::{Command, HEADER_BYTES, MAX_FRAME_BYTES, Reason};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -79,8 +79,8 @@ pub struct SlotResponse {
 }
 
 enum Content {
-    /// A success: its data's place in linear memory.
-    Here { offset: u32, bytes: u32 },
+    /// A success: its data's place in the slot.
+    Here(Range<usize>),
     /// A failure, or an answer that did not fit the slot.
     Copied(Response),
 }
@@ -103,12 +103,11 @@ impl Slot {
                 ),
             ));
         };
-        let reserved = shared.with_guest(Access::Caller, |state, _| {
+        let reserved = shared.ask(Access::Caller, |state| {
             let Some(region) = state.slots.reserve(&mut state.guest, asked)? else {
                 return Ok(None);
             };
-            let address = state.guest.memory().address(region.offset, region.bytes);
-            let address = address.ok_or_else(|| Broken::new("its arena is not within its memory"))?;
+            let address = state.guest.memory().address(region.offset, region.bytes)?;
             Ok(Some((region, address, ArenaPlace::of(&state.guest)?)))
         })?;
         let (region, address, arena) = reserved.ok_or_else(arena_full)?;
@@ -127,6 +126,7 @@ impl Slot {
 
     /// Where its first byte lies in this process's memory, for foreign code that writes the frame there. Valid for
     /// [`Slot::capacity`] bytes until the slot is released, or longer with an [`Arena`]; exposed provenance.
+    #[inline]
     pub fn address(&self) -> usize {
         self.address
     }
@@ -137,11 +137,13 @@ impl Slot {
     }
 
     /// How many bytes can be written: at least as many as were reserved.
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.held.region.bytes as usize
     }
 
     /// How many bytes [`Slot::submit`] hands over: what was reserved, unless [`Slot::set_frame_len`] said otherwise.
+    #[inline]
     pub fn frame_len(&self) -> usize {
         self.frame_bytes as usize
     }
@@ -151,6 +153,7 @@ impl Slot {
     ///
     /// # Errors
     /// `invalid_request`: the slot has less room.
+    #[inline]
     pub fn set_frame_len(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes > self.capacity() {
             return Err(self.too_short(bytes));
@@ -173,10 +176,9 @@ impl Slot {
         }
         self.check_held()?;
         let at = self.held.region.offset + offset as u32;
-        self.held.shared.with_guest(Access::Caller, |state, _| {
-            let written = state.guest.memory().write(at, bytes);
-            written.ok_or_else(|| Broken::new("its arena is not within its memory"))
-        })
+        self.held
+            .shared
+            .ask(Access::Caller, |state| state.guest.memory().write(at, bytes))
     }
 
     /// Hands the frame over.
@@ -188,8 +190,11 @@ impl Slot {
     /// - `invalid_request`: the bridge is closed.
     /// - `internal_error`: the guest is broken.
     pub fn submit(mut self) -> Result<Submission, Error> {
+        if let Some(place) = self.pinged()? {
+            return Ok(Submission::Ready(self.answered(Content::Here(place))));
+        }
         let mut cell = None;
-        let taken = self.hand_over(&mut || Sink::Cell(cell.insert(Cell::new()).clone()), None)?;
+        let taken = self.hand_over(&mut || Sink::Cell(cell.insert(Cell::new()).clone()))?;
         Ok(match (taken, cell) {
             (Taken::Pending(number), Some(cell)) => {
                 Submission::Pending(Ticket::coming(number, self.held.shared.clone(), cell))
@@ -197,9 +202,7 @@ impl Slot {
             (Taken::Pending(number), None) => {
                 Submission::Pending(Ticket::answered(number, Response::from(Error::closed())))
             }
-            (Taken::Here { offset, bytes }, _) => {
-                Submission::Ready(self.answered(Content::Here { offset, bytes }))
-            }
+            (Taken::Here(place), _) => Submission::Ready(self.answered(Content::Here(place))),
             (Taken::Copied(response), _) => Submission::Ready(self.answered(Content::Copied(response))),
         })
     }
@@ -211,14 +214,32 @@ impl Slot {
     /// As [`Slot::submit`], and
     /// - `invalid_request`: the slot was released, for an answer was to come to the queue;
     /// - `resource_exhausted`: 32,768 answers are on their way or undrained.
+    #[inline]
     pub fn exchange(&mut self) -> Result<Exchanged, Error> {
-        let mut expected = Expected::Not;
-        let taken = self.hand_over(&mut || Sink::Queue, Some(&mut expected));
-        if matches!(expected, Expected::Answer) && !matches!(taken, Ok(Taken::Pending(_))) {
-            self.held.shared.queue.unexpect();
+        match self.pinged()? {
+            Some(place) => Ok(Exchanged::Here(place)),
+            None => self.hand_over_to_queue(),
         }
-        if let Expected::Refused(error) = expected {
-            return Err(error);
+    }
+
+    /// Where the answer lies, if the slot holds a ping: one lock, one guest call, and nothing that is left to do.
+    #[inline]
+    fn pinged(&self) -> Result<Option<Range<usize>>, Error> {
+        self.check_held()?;
+        let (region, frame_bytes) = (self.held.region, self.frame_bytes);
+        let is_ping = self.held.shared.ask(Access::Caller, |state| {
+            // Foreign code may change the bytes at any time: this saves a call for other commands, and decides nothing.
+            let code = state.guest.memory().byte(region.offset)?;
+            Ok(code == Command::Ping.code() && state.guest.ping(region.handle, frame_bytes)?)
+        })?;
+        Ok(is_ping.then(|| HEADER_BYTES..self.frame_len()))
+    }
+
+    fn hand_over_to_queue(&mut self) -> Result<Exchanged, Error> {
+        self.held.shared.queue.expect()?;
+        let taken = self.hand_over(&mut || Sink::Queue);
+        if !matches!(taken, Ok(Taken::Pending(_))) {
+            self.held.shared.queue.unexpect();
         }
         Ok(match taken? {
             Taken::Pending(number) => {
@@ -226,38 +247,18 @@ impl Slot {
                 self.held.release();
                 Exchanged::Pending(number)
             }
-            Taken::Here { offset, bytes } => Exchanged::Here(self.within(offset, bytes)),
+            Taken::Here(place) => Exchanged::Here(place),
             Taken::Copied(response) => Exchanged::Copied(response),
         })
     }
 
-    /// Submits the frame. With `expected` its answer may come to the queue, which is told so before.
-    fn hand_over(
-        &mut self,
-        sink: &mut dyn FnMut() -> Sink,
-        mut expected: Option<&mut Expected>,
-    ) -> Result<Taken, Error> {
-        self.check_held()?;
-        let shared = &self.held.shared;
-        let region = self.held.region;
-        let frame_bytes = self.frame_bytes;
-        let deadline = self.deadline;
+    /// Submits the frame.
+    fn hand_over(&mut self, sink: &mut dyn FnMut() -> Sink) -> Result<Taken, Error> {
+        let (region, frame_bytes) = (self.held.region, self.frame_bytes);
+        let deadline = deadline::from_now(self.deadline);
         let mut is_held = true;
         let mut opened = None;
-        let taken = shared.with_guest(Access::Caller, |state, work| {
-            let code = state.command_code(region)?;
-            // A ping is always answered at once.
-            if let Some(expected) = &mut expected
-                && code != Command::Ping.code()
-            {
-                **expected = match shared.queue.expect() {
-                    Ok(()) => Expected::Answer,
-                    Err(error) => Expected::Refused(error),
-                };
-                if let Expected::Refused(_) = expected {
-                    return Ok(Taken::Copied(Response::from(Error::closed())));
-                }
-            }
+        let taken = self.held.shared.with_guest(Access::Caller, |state, work| {
             let number = state.number();
             let mut sink = || {
                 opened = Some(number);
@@ -267,8 +268,7 @@ impl Slot {
                 number,
                 region,
                 frame_bytes,
-                code,
-                deadline: deadline::from_now(deadline, Some(code)),
+                deadline,
             };
             state.submit_in_place(submission, &mut sink, &mut is_held, work)
         });
@@ -285,17 +285,12 @@ impl Slot {
     }
 
     /// Refuses to use a slot that is the guest's again: by now it may be another's.
+    #[inline]
     fn check_held(&self) -> Result<(), Error> {
         match self.held.is_held {
             true => Ok(()),
             false => Err(released()),
         }
-    }
-
-    /// A place in linear memory, which was checked, as one in the slot.
-    fn within(&self, offset: u32, bytes: u32) -> Range<usize> {
-        let begin = (offset - self.held.region.offset) as usize;
-        begin..begin + bytes as usize
     }
 
     #[cold]
@@ -313,22 +308,12 @@ struct Submitted {
     number: u64,
     region: Region,
     frame_bytes: u32,
-    code: u8,
     deadline: Option<Instant>,
 }
 
-/// Whether the queue has room for an answer.
-enum Expected {
-    /// It was not asked.
-    Not,
-    /// It keeps room for one.
-    Answer,
-    /// It has none.
-    Refused(Error),
-}
-
 enum Taken {
-    Here { offset: u32, bytes: u32 },
+    /// A success, whose data lies here in the slot.
+    Here(Range<usize>),
     Copied(Response),
     Pending(u64),
 }
@@ -347,7 +332,7 @@ impl SlotResponse {
     /// How the request ended.
     pub fn status(&self) -> Status {
         match &self.content {
-            Content::Here { .. } => Status::Success,
+            Content::Here(_) => Status::Success,
             Content::Copied(response) => response.status(),
         }
     }
@@ -355,13 +340,15 @@ impl SlotResponse {
     /// Shows the command's data where it lies, on failure the message, with the bridge locked: `read` must not use the
     /// bridge, nor anything of it. Nothing is shown if the guest broke since.
     pub fn with<R>(&self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        match self.content {
-            Content::Copied(ref response) => Some(read(response.data())),
-            Content::Here { offset, bytes } => self
-                .slot
-                .held
-                .shared
-                .reading(|state| state.guest.memory().with(offset, bytes, read)),
+        match &self.content {
+            Content::Copied(response) => Some(read(response.data())),
+            Content::Here(place) => {
+                let held = &self.slot.held;
+                let offset = held.region.offset + place.start as u32;
+                let bytes = place.len() as u32;
+                held.shared
+                    .reading(|state| state.guest.memory().with(offset, bytes, read).ok())
+            }
         }
     }
 
@@ -373,9 +360,9 @@ impl SlotResponse {
     /// Where in its slot the data of a success lies, for foreign code that reads it there; none if it is not there, and
     /// then [`SlotResponse::with`] has it.
     pub fn place(&self) -> Option<Range<usize>> {
-        match self.content {
+        match &self.content {
             Content::Copied(_) => None,
-            Content::Here { offset, bytes } => Some(self.slot.within(offset, bytes)),
+            Content::Here(place) => Some(place.clone()),
         }
     }
 
@@ -383,7 +370,7 @@ impl SlotResponse {
     pub fn to_response(&self) -> Response {
         match &self.content {
             Content::Copied(response) => response.clone(),
-            Content::Here { .. } => match self.with(<[u8]>::to_vec) {
+            Content::Here(_) => match self.with(<[u8]>::to_vec) {
                 Some(data) => Response::success(data),
                 None => Response::failure(
                     Status::InternalError,
@@ -413,7 +400,7 @@ impl Held {
         if std::mem::take(&mut self.is_held) {
             let region = self.region;
             // A closed bridge, and a broken one, has no use for it.
-            let _ = self.shared.with_guest(Access::Bridge, |state, _| {
+            let _ = self.shared.ask(Access::Bridge, |state| {
                 state.slots.release(&mut state.guest, region)
             });
         }
@@ -444,14 +431,6 @@ impl fmt::Debug for SlotResponse {
 }
 
 impl State {
-    /// The command's code of the frame in a slot. Foreign code may change it at any time.
-    fn command_code(&self, region: Region) -> Result<u8, Broken> {
-        let mut code = [u8::MAX];
-        let read = self.guest.memory().read(region.offset, &mut code);
-        read.ok_or_else(|| Broken::new("its arena is not within its memory"))?;
-        Ok(code[0])
-    }
-
     /// Submits the frame in a slot, there if that is possible. `is_held` is cleared when the slot is given back.
     fn submit_in_place(
         &mut self,
@@ -464,23 +443,14 @@ impl State {
             number,
             region,
             frame_bytes,
-            code,
             deadline,
         } = submission;
-        // A ping is the one request that never needs its frame again.
-        let frame = match code == Command::Ping.code() {
-            true => Vec::new(),
-            false => self
-                .guest
-                .memory()
-                .to_vec(region.offset, frame_bytes)
-                .ok_or_else(|| Broken::new("its arena is not within its memory"))?,
-        };
+        let frame = self.guest.memory().to_vec(region.offset, frame_bytes)?;
         if !self.goes_around(&frame) {
             let submitted = self.exchange_in(region, frame_bytes)?;
             match submitted.outcome {
                 Outcome::Pending { ticket } => {
-                    match code == Command::CreateContainer.code() {
+                    match driver::is_create(&frame) {
                         true => self.slots.consumed(region),
                         false => self.slots.release(&mut self.guest, region)?,
                     }
@@ -508,8 +478,8 @@ impl State {
                     }
                     match reason {
                         None => {
-                            let (offset, bytes) = (offset + 1, bytes - 1);
-                            return Ok(Taken::Here { offset, bytes });
+                            let begin = (offset + 1 - region.offset) as usize;
+                            return Ok(Taken::Here(begin..begin + bytes as usize - 1));
                         }
                         Some(reason) if !self.is_worth_another_way(reason) => {
                             let response = message::failure(reason, state, &Subject::of(&frame));

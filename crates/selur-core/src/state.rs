@@ -121,30 +121,6 @@ pub(crate) struct Work {
     pub(crate) idle: bool,
 }
 
-impl Work {
-    /// Whether nothing is to be done. `freed` is done under the lock.
-    pub(crate) fn is_nothing(&self) -> bool {
-        // By name, so that what is added is not forgotten.
-        let Work {
-            answers,
-            effects,
-            aborts,
-            opened,
-            unwanted,
-            list,
-            timer,
-            freed: _,
-            idle,
-        } = self;
-        answers.is_empty()
-            && effects.is_empty()
-            && aborts.is_empty()
-            && opened.is_none()
-            && unwanted.is_empty()
-            && !(*list || *timer || *idle)
-    }
-}
-
 impl State {
     pub(crate) fn new(guest: Instance, next_id: u128) -> State {
         State {

@@ -22,6 +22,8 @@ enum Ask {
     Load(Status),
     /// A ping.
     Ping,
+    /// The first byte of a ping, in a slot.
+    Stump,
     /// A start, to be answered.
     Start,
     /// A start, with a deadline that passes.
@@ -31,7 +33,7 @@ enum Ask {
     /// A ping, then a slot that is dropped.
     Release,
 }
-use Ask::{Load, Ping, Release, Slot, Start, StartInVain};
+use Ask::{Load, Ping, Release, Slot, Start, StartInVain, Stump};
 
 const REFUSED: Ask = Load(Status::InvalidRequest);
 const FAILS: Ask = Load(Status::InternalError);
@@ -84,6 +86,9 @@ const GUESTS: &[(&str, Ask, &str)] = &[
     ("loops_at_start", FAILS, "it exceeded the budget"),
     ("huge_table", FAILS, "table"),
     ("trap", Ping, "it trapped: wasm trap: wasm `unreachable`"),
+    ("trap_in_ping", Ping, "it trapped: wasm trap: wasm `unreachable`"),
+    ("ping_gives_two", Ping, "its ping gave 2 for 7 bytes"),
+    ("ping_without_header", Stump, "its ping gave 1 for 1 bytes"),
     ("endless_loop", Ping, "it exceeded the budget of"),
     (
         "endless_recursion",
@@ -328,6 +333,11 @@ fn provoke(guest: &Guest, ask: Ask) -> Result<String, Error> {
     match ask {
         Load(_) => Ok("it was loaded".into()),
         Ping => bridge.call(PING).map(|response| format!("{response:?}")),
+        Stump => {
+            let mut slot = bridge.reserve(1)?;
+            slot.write_at(0, &PING[..1])?;
+            slot.exchange().map(|exchanged| format!("{exchanged:?}"))
+        }
         Start => {
             let mut ticket = bridge.submit(START)?;
             let first = match ticket.wait_for(PATIENCE) {

@@ -13,12 +13,15 @@ use crate::table::Phase;
 use crate::utf8::is_utf8;
 use selur_protocol::abi::{Answer, Outcome};
 use selur_protocol::{
-    Command, ContainerId, ContainerName, ContainerRef, Frame, HEADER_BYTES, Hosted, MAX_NAME_BYTES, Reason,
-    Request, State, Status, Subject,
+    Command, ContainerId, ContainerName, ContainerRef, Frame, HEADER_BYTES, Hosted, MAX_NAME_BYTES,
+    MAX_PAYLOAD_BYTES, Reason, Request, State, Status, Subject,
 };
 
 /// Where a response begins in its slot: its data begins where the payload began, so that a ping's never moves.
 const STATUS_OFFSET: usize = HEADER_BYTES - 1;
+
+// What makes a ping its own answer: the last byte of its length is the status of a success.
+const _: () = assert!(MAX_PAYLOAD_BYTES < 1 << 24 && Status::Success.code() == 0);
 
 /// Longer frames are those of hosted commands, whose options may be long, and those with leading zeros. They are decoded in
 /// place: nothing but a container's name is read of them, and bytes that change give another name, or none.
@@ -54,35 +57,16 @@ enum Resolved {
     Host(Command),
 }
 
-/// Answers a ping, with nothing but the arena; nothing, and nothing has changed, if the slot holds anything else.
+/// Whether these bytes are a ping: text behind a true header.
 #[inline(always)]
-pub(crate) fn ping(
-    arena: &mut Arena<'_>,
-    handle: u64,
-    frame_bytes: u32,
-    slot_use: SlotUse,
-) -> Option<Outcome> {
-    let slot = arena.slot(handle).ok()?;
-    if slot.stage != Stage::Reserved {
-        return None;
+pub(crate) fn is_ping(bytes: &[u8]) -> bool {
+    match Frame::parse(bytes) {
+        Ok(frame) => frame.command() == Command::Ping && is_utf8(frame.payload()),
+        Err(_) => false,
     }
-    let frame = Frame::parse(arena.bytes(slot).get(..frame_bytes as usize)?).ok()?;
-    if frame.command() != Command::Ping || !is_utf8(frame.payload()) {
-        return None;
-    }
-    let bytes = 1 + frame.payload().len() as u32;
-    answered(arena, slot, slot_use, Status::Success);
-    Some(Outcome::Ready {
-        offset: (slot.offset + STATUS_OFFSET) as u32,
-        bytes,
-        status: Status::Success,
-        reason: None,
-        state: None,
-    })
 }
 
 /// Writes the status in front of an answer that is there.
-#[inline(always)]
 fn answered(arena: &mut Arena<'_>, slot: Slot, slot_use: SlotUse, status: Status) {
     arena.bytes_mut(slot)[STATUS_OFFSET] = status.code();
     if slot_use == SlotUse::Consume {
@@ -146,7 +130,7 @@ impl Engine<'_> {
         let bytes = bytes.get(..frame_bytes).ok_or(Reason::LengthMismatch)?;
         let frame = Frame::parse(bytes)?;
         match frame.command() {
-            // The others were answered by `ping`.
+            Command::Ping if is_utf8(frame.payload()) => Ok(Progress::Data(frame.payload().len())),
             Command::Ping => Err(Reason::NotUtf8.into()),
             Command::CreateContainer => self.create(slot, frame_bytes, new_id),
             _ => self.request(slot, frame_bytes),

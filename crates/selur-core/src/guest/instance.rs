@@ -5,8 +5,8 @@
 use super::memory::{self, LinearMemory, MemoryPlace};
 use super::{Broken, CALL_BUDGET_FUEL, GUEST_STACK_BYTES, config};
 use crate::{Error, Status};
-use selur_protocol::Reason;
 use selur_protocol::abi::{ABI_VERSION, MAILBOX_BYTES, MEMORY_PAGES, Observation, Output, Report, Submitted};
+use selur_protocol::{HEADER_BYTES, Reason};
 use std::sync::OnceLock;
 use wasmtime::{
     Engine, ExternType, FuncType, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc, ValType,
@@ -44,6 +44,7 @@ pub(crate) struct Instance {
     memory: MemoryPlace,
     mailbox: u32,
     arena: ArenaRange,
+    ping: TypedFunc<(u64, u32), u32>,
     reserve: TypedFunc<u32, u64>,
     exchange: TypedFunc<(u64, u32, u64, u64), u64>,
     cancel: TypedFunc<(u64, u32), u32>,
@@ -128,6 +129,7 @@ impl Instance {
             memory: MemoryPlace::of(&memory, &store),
             mailbox,
             arena,
+            ping: function(&instance, &mut store, "selur_ping")?,
             reserve: function(&instance, &mut store, "selur_reserve")?,
             exchange: function(&instance, &mut store, "selur_exchange")?,
             cancel: function(&instance, &mut store, "selur_cancel")?,
@@ -148,6 +150,16 @@ impl Instance {
     /// The linear memory, for as long as the guest is not called.
     pub(crate) fn memory(&self) -> LinearMemory<'_> {
         self.memory.view(&self.store)
+    }
+
+    /// Whether a slot holds a ping of so many bytes, header included. It is its own answer then: the payload is the data.
+    #[inline]
+    pub(crate) fn ping(&mut self, slot: u64, frame_bytes: u32) -> Result<bool, Broken> {
+        match call(&mut self.store, &self.ping, (slot, frame_bytes))? {
+            0 => Ok(false),
+            1 if frame_bytes as usize >= HEADER_BYTES => Ok(true),
+            word => Err(no_ping(word, frame_bytes)),
+        }
     }
 
     /// A slot of so many bytes; none if the arena has no room.
@@ -200,9 +212,7 @@ impl Instance {
         let Some(count) = observation.encode(&mut bytes) else {
             return Ok(Err(Reason::BadName));
         };
-        self.memory()
-            .write(self.mailbox, &bytes[..count])
-            .ok_or_else(|| Broken::new("its mailbox is not within its memory"))?;
+        self.memory().write(self.mailbox, &bytes[..count])?;
         let code = call(&mut self.store, &self.observe, count as u32)?;
         accepted(code)
     }
@@ -219,9 +229,7 @@ impl Instance {
             return Err(Broken(how));
         }
         let mut bytes = [0; MAILBOX_BYTES];
-        self.memory()
-            .read(self.mailbox, &mut bytes[..count])
-            .ok_or_else(|| Broken::new("its mailbox is not within its memory"))?;
+        self.memory().read(self.mailbox, &mut bytes[..count])?;
         for chunk in bytes[..count].chunks_exact(Output::BYTES) {
             let output = chunk.try_into().ok().and_then(Output::decode);
             outputs
@@ -242,6 +250,11 @@ impl Instance {
     pub(crate) fn digest(&mut self) -> Result<u64, Broken> {
         call(&mut self.store, &self.digest, ())
     }
+}
+
+#[cold]
+fn no_ping(word: u32, frame_bytes: u32) -> Broken {
+    Broken(format!("its ping gave {word} for {frame_bytes} bytes"))
 }
 
 /// Bits of a [`Submitted`] that mean something.
@@ -352,10 +365,11 @@ fn check(module: &Module) -> Result<Shape, Error> {
 /// Parameters and results by letter: `i` is i32, `I` is i64.
 ///
 /// Source: guest/ABI.md.
-const FUNCTIONS: [(&str, &str, &str); 12] = [
+const FUNCTIONS: [(&str, &str, &str); 13] = [
     ("selur_abi_version", "", "i"),
     ("selur_mailbox", "", "i"),
     ("selur_arena", "", "I"),
+    ("selur_ping", "Ii", "i"),
     ("selur_reserve", "i", "I"),
     ("selur_submit", "IiII", "I"),
     ("selur_exchange", "IiII", "I"),

@@ -4,8 +4,9 @@
 //! The only module of this crate with `unsafe`. It must never form a Rust slice over the whole memory, nor over bytes
 //! that foreign code may write; [`LinearMemory::with`] is for a slot that only Rust holds.
 
+use super::Broken;
 use std::ptr;
-use wasmtime::{Engine, Memory, Module, Result, Store};
+use wasmtime::{Engine, Memory, Module, Store};
 
 /// Where a guest's memory lies, found once: it never moves and never grows, for its size is fixed.
 #[derive(Clone, Copy, Debug)]
@@ -44,19 +45,28 @@ pub(crate) struct LinearMemory<'store> {
     _store: std::marker::PhantomData<&'store ()>,
 }
 
+/// Each is [`Broken`] if the range is not all within the memory: nothing was read or written then.
 impl LinearMemory<'_> {
-    /// Copies `into.len()` bytes from `offset`; nothing if they are not all within the memory.
-    #[must_use]
-    pub(crate) fn read(&self, offset: u32, into: &mut [u8]) -> Option<()> {
+    /// The byte at `offset`.
+    #[inline]
+    pub(crate) fn byte(&self, offset: u32) -> Result<u8, Broken> {
+        let from = self.checked(offset, 1)?;
+        // SAFETY: `from` is within the memory, which no Rust slice overlaps.
+        Ok(unsafe { from.read_volatile() })
+    }
+
+    /// Copies `into.len()` bytes from `offset`.
+    #[inline]
+    pub(crate) fn read(&self, offset: u32, into: &mut [u8]) -> Result<(), Broken> {
         let from = self.checked(offset, into.len())?;
         // SAFETY: `from` begins `into.len()` bytes within the memory, which no Rust slice overlaps.
         unsafe { ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) };
-        Some(())
+        Ok(())
     }
 
-    /// Copies `count` bytes from `offset`; nothing if they are not all within the memory.
-    #[must_use]
-    pub(crate) fn to_vec(&self, offset: u32, count: u32) -> Option<Vec<u8>> {
+    /// Copies `count` bytes from `offset`.
+    #[inline]
+    pub(crate) fn to_vec(&self, offset: u32, count: u32) -> Result<Vec<u8>, Broken> {
         let count = count as usize;
         let from = self.checked(offset, count)?;
         // One more, for whoever puts a 0 behind it: that would be a second allocation.
@@ -65,50 +75,59 @@ impl LinearMemory<'_> {
         unsafe { ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count) };
         // SAFETY: the first `count` bytes were just written.
         unsafe { bytes.set_len(count) };
-        Some(bytes)
+        Ok(bytes)
     }
 
-    /// Copies `bytes` to `offset`; nothing, and nothing written, if they do not all fit the memory.
-    #[must_use]
-    pub(crate) fn write(&self, offset: u32, bytes: &[u8]) -> Option<()> {
+    /// Copies `bytes` to `offset`.
+    #[inline]
+    pub(crate) fn write(&self, offset: u32, bytes: &[u8]) -> Result<(), Broken> {
         let to = self.checked(offset, bytes.len())?;
         // SAFETY: `to` begins `bytes.len()` bytes within the memory, which no Rust slice overlaps.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
-        Some(())
+        Ok(())
     }
 
-    /// Shows `count` bytes from `offset` where they lie; nothing if they are not all within the memory.
-    #[must_use]
-    pub(crate) fn with<R>(&self, offset: u32, count: u32, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    /// Shows `count` bytes from `offset` where they lie.
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        offset: u32,
+        count: u32,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, Broken> {
         let from = self.checked(offset, count as usize)?;
         // SAFETY: the range is within the memory. While `self` borrows the store the guest does not run, and the slot
         // that the range belongs to is held by the Rust value that asks: nobody writes.
         let bytes = unsafe { std::slice::from_raw_parts(from, count as usize) };
-        Some(read(bytes))
+        Ok(read(bytes))
     }
 
-    /// Where `count` bytes from `offset` lie in this process, for foreign code; nothing if they are not all within the
-    /// memory. The memory never moves: its size is fixed.
-    pub(crate) fn address(&self, offset: u32, count: u32) -> Option<usize> {
+    /// Where `count` bytes from `offset` lie in this process, for foreign code. The memory never moves: its size is fixed.
+    pub(crate) fn address(&self, offset: u32, count: u32) -> Result<usize, Broken> {
         self.checked(offset, count as usize)
             .map(<*mut u8>::expose_provenance)
     }
 
-    fn checked(&self, offset: u32, count: usize) -> Option<*mut u8> {
-        let offset = offset as usize;
-        if offset.checked_add(count)? > self.bytes {
-            return None;
+    #[inline]
+    fn checked(&self, offset: u32, count: usize) -> Result<*mut u8, Broken> {
+        if offset as usize > self.bytes || count > self.bytes - offset as usize {
+            return Err(outside(offset, count));
         }
         // SAFETY: `offset` is at most the memory's length.
-        Some(unsafe { self.base.add(offset) })
+        Ok(unsafe { self.base.add(offset as usize) })
     }
+}
+
+#[cold]
+fn outside(offset: u32, count: usize) -> Broken {
+    Broken(format!("{count} bytes at {offset} are not within its memory"))
 }
 
 /// The module that the build script compiled from `guest/selur.wasm`.
 ///
 /// # Errors
 /// The code is for another processor than this one.
-pub(super) fn embedded_module(engine: &Engine) -> Result<Module> {
+pub(super) fn embedded_module(engine: &Engine) -> wasmtime::Result<Module> {
     const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/selur.cwasm"));
     // SAFETY: the bytes are the output of `Engine::precompile_module` in this crate's build script, unchanged.
     unsafe { Module::deserialize(engine, CODE) }

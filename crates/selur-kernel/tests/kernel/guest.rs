@@ -2,7 +2,7 @@
 
 use selur_protocol::abi::MEMORY_PAGES;
 
-const EXPORTS: [&str; 15] = [
+const EXPORTS: [&str; 16] = [
     "memory",
     "selur_abi_version",
     "selur_mailbox",
@@ -10,6 +10,7 @@ const EXPORTS: [&str; 15] = [
     "selur_reserve",
     "selur_submit",
     "selur_exchange",
+    "selur_ping",
     "selur_cancel",
     "selur_complete",
     "selur_observe",

@@ -1,0 +1,2 @@
+;; It takes a single byte for a ping.
+ping: i32.const 1
