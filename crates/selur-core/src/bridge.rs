@@ -424,16 +424,8 @@ impl Bridge {
     /// # Errors
     /// As [`Bridge::submit_to_queue`].
     pub fn begin(&self, frame: &[u8]) -> Result<Begun, Error> {
-        if frame.first() == Some(&Command::Ping.code()) {
-            // Always answered at once: room in the queue, which costs a lock, is taken only if a guest does otherwise.
-            let mut sink = || {
-                drop(self.completions().expect());
-                Sink::Queue
-            };
-            return self.admit(frame, &mut sink).map(|admitted| match admitted {
-                (_, Admitted::Ready(response)) => Begun::Answered(response),
-                (number, Admitted::Open) => Begun::Pending(number),
-            });
+        if let Some((_, response)) = self.pinged(frame)? {
+            return Ok(Begun::Answered(response));
         }
         let begun = self.expect_answer(frame, |_, response| {
             self.completions().unexpect();
