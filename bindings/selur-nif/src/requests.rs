@@ -327,3 +327,15 @@ fn cancel<'a>(env: Env<'a>, request: ResourceArc<Request>) -> Term<'a> {
         Ok(atoms::ok().encode(env))
     })
 }
+
+/// Panics where requests are begun, for the test of what becomes of it: in builds for tests alone.
+#[cfg(debug_assertions)]
+#[rustler::nif]
+fn panic<'a>(env: Env<'a>, bridge: ResourceArc<Held>, tag: Term<'a>) -> Term<'a> {
+    let wanted = Wanted {
+        tag: Some(tag),
+        shape: Shape::Nothing,
+        errors: Some(Errors::Detailed),
+    };
+    ask(env, &bridge, wanted, |_| panic!("the wheel broke"))
+}

@@ -168,6 +168,27 @@ defmodule Selur.MisuseTest do
     refute_received {:selur, _, _}
   end
 
+  test "a panic is an internal error, on a scheduler and on a bridge's own thread" do
+    elsewhere = simulated(guest: {:bytes, Selur.Test.Guests.never_answers()})
+
+    for bridge <- [simulated(), elsewhere] do
+      tag = make_ref()
+
+      result =
+        case Selur.Native.panic(bridge, tag) do
+          :pending -> assert_receive({:selur, ^tag, result}, patience()) && result
+          result -> result
+        end
+
+      assert {:error, %Error{status: :internal_error, message: message}} = result
+      assert message =~ "the wheel broke"
+    end
+
+    bridge = simulated()
+    {:error, _} = Selur.Native.panic(bridge, make_ref())
+    assert {:ok, _} = Bridge.create_container(bridge, "nginx")
+  end
+
   test "the module can be loaded again, and unloaded, while bridges are used" do
     {said, code} =
       vm("""

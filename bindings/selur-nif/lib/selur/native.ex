@@ -52,6 +52,10 @@ defmodule Selur.Native do
   @spec stream_resize(reference, reference, 0..65_535, 0..65_535) :: result
   def stream_resize(_stream, _tag, _columns, _rows), do: missing()
 
+  # Of a library that was built for tests.
+  @spec panic(reference, reference) :: result
+  def panic(_bridge, _tag), do: missing()
+
   # `any`, as far as dialyzer can see.
   defp missing, do: :erlang.nif_error(:nif_not_loaded)
 end

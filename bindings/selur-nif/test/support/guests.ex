@@ -41,6 +41,8 @@ defmodule Selur.Test.Guests do
       # The mailbox lies at 65536, the arena from 131072 to the end of the memory.
       {"selur_mailbox", [], [@i32], <<0x41, signed(65_536)::binary>>},
       {"selur_arena", [], [@i64], constant(0x20000000E0000)},
+      # It says that nothing is a ping that it can answer.
+      {"selur_ping", [@i64, @i32], [@i32], zero},
       {"selur_reserve", [@i32], [@i64], constant(0x1000)},
       {"selur_submit", [@i64, @i32, @i64, @i64], [@i64], <<0x42, 0>>},
       {"selur_exchange", [@i64, @i32, @i64, @i64], [@i64], exchange},
