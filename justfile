@@ -94,3 +94,7 @@ bench-bindings *arguments:
 # A ping from Python beside wasmtime-py, extism and http.client; `--write` for docs/benchmarks
 bench-python *arguments:
     scripts/bench-python {{ arguments }}
+
+# A ping from Elixir beside an Erlang HTTP client, and how late a ticker is while containers live and die; `--write` for docs/benchmarks
+bench-elixir *arguments:
+    scripts/bench-elixir {{ arguments }}
