@@ -10,8 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import selur
+
+# What was found once is written down as a test, not kept in a folder of this machine.
+settings.register_profile("selur", database=None)
+settings.load_profile("selur")
 
 #: The root of the repository.
 ROOT = Path(__file__).resolve().parents[3]
