@@ -36,6 +36,20 @@ impl Region {
         })
     }
 
+    /// Its first byte, as it is at this moment: that of an empty region is 0.
+    ///
+    /// # Safety
+    /// - The slot that it lies in is held until this returns.
+    #[inline]
+    pub(crate) unsafe fn first(self) -> u8 {
+        if self.bytes == 0 {
+            return 0;
+        }
+        let place = ptr::with_exposed_provenance::<u8>(self.address);
+        // SAFETY: the slot is held, so its memory is there; whoever else writes it makes the byte another, and no more.
+        unsafe { ptr::read_volatile(place) }
+    }
+
     /// Copies bytes to its begin, as many as both have.
     ///
     /// # Safety

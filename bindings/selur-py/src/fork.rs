@@ -40,6 +40,15 @@ impl<T> Own<T> {
         }
     }
 
+    /// It, for use that changes it.
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> Result<&mut T, Failure> {
+        match self.is_ours() {
+            true => self.value.as_mut().ok_or_else(foreign),
+            false => Err(foreign()),
+        }
+    }
+
     /// Takes it out, to be dropped where that may wait; nothing in another process.
     pub(crate) fn take(&mut self) -> Option<T> {
         match self.is_ours() {

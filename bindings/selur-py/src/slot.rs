@@ -11,7 +11,7 @@ use crate::wait::wait;
 use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
-use selur_core::{Command, Exchanged, Response, Submission};
+use selur_core::{Command, Exchanged, Response, Status, Submission};
 use std::ffi::c_int;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -266,43 +266,56 @@ impl State {
         self.exports = self.exports.saturating_sub(1);
     }
 
-    /// The slot, taken out to be handed over.
-    fn turn(&mut self, frame_length: usize) -> Result<selur_core::Slot, Failure> {
+    /// Hands the frame over. The slot stays where it is, unless its answer is to come.
+    fn exchange(&mut self, frame_length: usize) -> Result<(Exchanged, u64), Failure> {
         self.check_unseen()?;
-        self.held()?;
+        let slot = self.slot.as_mut().ok_or_else(used_up)?.get_mut()?;
+        slot.set_frame_len(frame_length)?;
+        self.turn += 1;
+        let exchanged = slot.exchange();
+        if let Ok(Exchanged::Pending(_)) = exchanged {
+            self.slot = None;
+        }
+        Ok((exchanged?, self.turn))
+    }
+
+    /// Hands the frame over to whoever waits for the answer.
+    fn submit(&mut self, frame_length: usize) -> Result<(Came, u64), Failure> {
+        let region = Region::of(self.held()?);
+        // SAFETY: the slot is held: it is in this state, which whoever calls has locked.
+        let code = unsafe { region.first() };
+        // A ping is answered at once: the slot need not be given away for a ticket.
+        if code == Command::Ping.code() {
+            let (exchanged, turn) = self.exchange(frame_length)?;
+            return match exchanged {
+                Exchanged::Here(place) => Ok((Came::Here(place), turn)),
+                Exchanged::Copied(response) => Ok((Came::Elsewhere(response), turn)),
+                Exchanged::Pending(_) => Err(Failure::new(
+                    Status::InternalError,
+                    "the frame was changed while it was submitted: what it is now is answered to nobody",
+                )),
+            };
+        }
+        self.check_unseen()?;
         let taken = self.slot.take().and_then(|mut own| own.take());
         let mut slot = taken.ok_or_else(used_up)?;
-        self.turn += 1;
         if let Err(error) = slot.set_frame_len(frame_length) {
             self.slot = Some(Own::new(slot));
             return Err(error.into());
         }
-        Ok(slot)
-    }
-
-    fn submit(&mut self, frame_length: usize) -> Result<(Came, u64), Failure> {
-        let slot = self.turn(frame_length)?;
-        Ok(match slot.submit()? {
-            Submission::Pending(ticket) => (Came::Later(ticket), self.turn),
+        self.turn += 1;
+        let came = match slot.submit()? {
+            Submission::Pending(ticket) => Came::Later(ticket),
             Submission::Ready(answer) => {
                 let came = match answer.place() {
                     Some(place) => Came::Here(place),
                     None => Came::Elsewhere(answer.to_response()),
                 };
                 self.slot = Some(Own::new(answer.into_slot()));
-                (came, self.turn)
+                came
             }
-        })
-    }
-
-    fn exchange(&mut self, frame_length: usize) -> Result<(Exchanged, u64), Failure> {
-        let mut slot = self.turn(frame_length)?;
-        let exchanged = slot.exchange();
-        // One that gave a ticket is released.
-        if !matches!(exchanged, Ok(Exchanged::Pending(_))) {
-            self.slot = Some(Own::new(slot));
-        }
-        Ok((exchanged?, self.turn))
+        };
+        Ok((came, self.turn))
     }
 }
 
