@@ -39,6 +39,10 @@ test-py *arguments:
 test-nif *part:
     scripts/test-nif {{ if part == '' { '' } else { quote(part) } }}
 
+# Vörðr: warnings, format, types, harness, the commands of its README. `just test-vordr 'part of a sentence'` runs some
+test-vordr *part:
+    scripts/test-vordr {{ if part == '' { '' } else { quote(part) } }}
+
 # Build selur for C programs and install it below PREFIX
 install-c prefix:
     scripts/install-c {{ prefix }}
