@@ -9,12 +9,16 @@ import gc
 import struct
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 #: The payloads in bytes.
 PAYLOADS = [0, 100, 1024, 10240]
 
 
-def measure(way: str, size: int, batch: int, samples: int, call: Callable[[], object]) -> None:
+T = TypeVar("T")
+
+
+def measure(way: str, size: int, batch: int, samples: int, call: Callable[[T], object], argument: T) -> None:
     """Measures a call, and prints its p50 and p99 in nanoseconds. The first tenth of the samples warms up."""
     taken = []
     rounds = range(batch)
@@ -22,7 +26,7 @@ def measure(way: str, size: int, batch: int, samples: int, call: Callable[[], ob
     for sample in range(-samples // 10, samples):
         began = time.perf_counter_ns()
         for _ in rounds:
-            call()
+            call(argument)
         nanoseconds = (time.perf_counter_ns() - began) / batch
         if sample >= 0:
             taken.append(nanoseconds)

@@ -28,14 +28,14 @@ def by_wasmtime() -> None:
     for size in PAYLOADS:
         frame = ping_frame(size)
 
-        def call(frame: bytes = frame) -> bytearray:
+        def call(frame: bytes) -> bytearray:
             memory.write(store, frame, 0)
             if ping(store, 0, len(frame)) != 0:
                 raise AssertionError("it is no ping")
             return memory.read(store, 4, len(frame))
 
-        assert call() == b"\0" + frame[5:]
-        measure("wasmtime-py", size, 20, 500, call)
+        assert call(frame) == b"\0" + frame[5:]
+        measure("wasmtime-py", size, 20, 500, call, frame)
 
 
 def by_extism() -> None:
@@ -47,11 +47,11 @@ def by_extism() -> None:
                 continue
             frame = ping_frame(size)
 
-            def call(frame: bytes = frame) -> bytes:
+            def call(frame: bytes) -> bytes:
                 return bytes(plugin.call("ping", frame, parse=bytes))
 
-            assert len(call()) == len(frame)
-            measure("extism", size, 20, 500, call)
+            assert len(call(frame)) == len(frame)
+            measure("extism", size, 20, 500, call, frame)
 
 
 def by_http() -> None:
@@ -63,13 +63,13 @@ def by_http() -> None:
         for size in PAYLOADS:
             payload = "x" * size
 
-            def call(payload: str = payload) -> str:
+            def call(payload: str) -> str:
                 body = json.dumps({"command": "ping", "payload": payload})
                 connection.request("POST", "/", body, {"Content-Type": "application/json"})
                 return str(json.loads(connection.getresponse().read())["data"])
 
-            assert call() == payload
-            measure("http.client, JSON over HTTP", size, 1, 2000, call)
+            assert call(payload) == payload
+            measure("http.client, JSON over HTTP", size, 1, 2000, call, payload)
         connection.close()
     finally:
         server.terminate()

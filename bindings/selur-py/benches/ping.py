@@ -18,9 +18,8 @@ def main() -> None:
         for size in PAYLOADS:
             payload, frame = b"x" * size, ping_frame(size)
             assert bridge.ping(payload) == payload
-            ping, call = bridge.ping, bridge.call
-            measure("by copy: ping(payload)", size, BATCH, SAMPLES, lambda: ping(payload))
-            measure("by copy: call(frame)", size, BATCH, SAMPLES, lambda: call(frame).data)
+            measure("by copy: ping(payload)", size, BATCH, SAMPLES, bridge.ping, payload)
+            measure("by copy: call(frame)", size, BATCH, SAMPLES, bridge.call, frame)
             with bridge.reserve(len(frame)) as slot:
                 with slot.bytes as view:
                     view[: len(frame)] = frame
@@ -28,15 +27,16 @@ def main() -> None:
                 assert bytes(submit(head(0, size))) == payload
 
                 # The payload lies in the slot already: a program that uses slots makes it there.
-                def in_place() -> int:
+                def in_place(size: int) -> memoryview:
                     head(0, size)
-                    return len(submit(length))
+                    return submit(length)
 
-                def written() -> int:
-                    return len(submit(write(0, payload)))
+                def written(payload: bytes) -> memoryview:
+                    write(0, payload)
+                    return submit(length)
 
-                measure("in place, one slot", size, BATCH, SAMPLES, in_place)
-                measure("in one slot, payload written each time", size, BATCH, SAMPLES, written)
+                measure("in place, one slot", size, BATCH, SAMPLES, in_place, size)
+                measure("in one slot, payload written each time", size, BATCH, SAMPLES, written, payload)
     asyncio.run(awaited())
 
 

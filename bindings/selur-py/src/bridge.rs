@@ -239,18 +239,17 @@ fn with_ping<R>(payload: &[u8], show: impl FnOnce(&[u8]) -> R) -> R {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
     let head = [Command::Ping.code(), length[0], length[1], length[2], length[3]];
     let end = head.len() + payload.len();
-    let (mut short, mut long) = ([0; SHORT], Vec::new());
-    let frame = match short.get_mut(..end) {
-        Some(frame) => frame,
-        None => {
-            long.resize(end, 0);
-            &mut long[..]
-        }
-    };
-    let (begin, rest) = frame.split_at_mut(head.len());
-    begin.copy_from_slice(&head);
-    rest.copy_from_slice(payload);
-    show(frame)
+    let mut short = [0; SHORT];
+    if let Some(frame) = short.get_mut(..end) {
+        let (begin, rest) = frame.split_at_mut(head.len());
+        begin.copy_from_slice(&head);
+        rest.copy_from_slice(payload);
+        return show(frame);
+    }
+    let mut frame = Vec::with_capacity(end);
+    frame.extend_from_slice(&head);
+    frame.extend_from_slice(payload);
+    show(&frame)
 }
 
 /// How long the answer of a cancelled request may take, which is there at once.
