@@ -273,12 +273,8 @@ fn call<'a>(
 ) -> Term<'a> {
     let wanted = settings.wanted(tag);
     // What is longer than any frame is refused as what is a byte longer.
-    let frame = frame
-        .as_slice()
-        .iter()
-        .copied()
-        .take(MAX_FRAME_BYTES + 1)
-        .collect::<Vec<u8>>();
+    let bytes = frame.as_slice();
+    let frame = bytes.get(..=MAX_FRAME_BYTES).unwrap_or(bytes).to_vec();
     ask(env, &bridge, wanted, move |live| {
         Ok(settings.deadline.apply(&live.bridge).begin(&frame)?)
     })
