@@ -52,6 +52,17 @@ defmodule Vordr.Selur.ExampleTest do
     assert_raise ArgumentError, ~r/root/, fn -> Example.run(root: "/") end
   end
 
+  test "the example's program says its sentence and ends by SIGTERM" do
+    place = Selur.Test.Support.folder()
+    assert {:ok, archive, 263} = Example.Image.write(place)
+    assert {:ok, names} = :erl_tar.table(archive)
+    assert Enum.sort(names) == [~c"config.json", ~c"layer.tar", ~c"manifest.json"]
+    assert :erl_tar.table(Path.join(place, "layer.tar")) == {:ok, [~c"hello"]}
+    # It waits until it is told to end.
+    program = ["--preserve-status", "0.5", Path.join(place, "hello")]
+    assert System.cmd("timeout", program) == {"hello from a container\n", 0}
+  end
+
   @tag :real
   test "the example runs on a real container" do
     before = Path.wildcard(Path.join(System.tmp_dir!(), "vordr-example-#{System.pid()}-*"))
