@@ -55,7 +55,8 @@ def test_a_real_container_lives_and_ends(real: selur.Bridge) -> None:
     assert web.status == "running"
     pid = web.attrs["pid"]
     assert pid is not None
-    assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+    # It is started when runc is about to become it.
+    eventually("it is what it was to run", lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     assert [process["pid"] for process in web.top()] == [pid]
     assert web.stats(stream=False)["pids"] == 1
     web.pause()
