@@ -11,6 +11,10 @@ build:
 check:
     scripts/test
 
+# The kernel's properties on the code that ships: proofs, the proven model's traces replayed, linear types
+verify *arguments:
+    scripts/verify {{ arguments }}
+
 # Show one container's whole life
 demo *arguments:
     scripts/demo {{ arguments }}
