@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import resource
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 import selur
+from conftest import PATIENCE
 
 
 def within(test: Callable[[selur.AsyncBridge], Awaitable[None]]) -> Callable[[], None]:
@@ -214,6 +217,29 @@ def test_two_loops_at_once_are_refused() -> None:
             assert await waiting == 137
 
     asyncio.run(main())
+
+
+def test_a_process_without_a_descriptor_left_fails_one_request_alone() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    failed: list[selur.SelurError] = []
+
+    async def with_so_many_left(room: int) -> None:
+        async with selur.AsyncBridge(runtime="simulated") as bridge:
+            free = os.dup(0)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + room, hard))
+            try:
+                await asyncio.wait_for(bridge.create_container("nginx"), PATIENCE)
+            except selur.SelurError as error:
+                failed.append(error)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            web = await asyncio.wait_for(bridge.create_container("nginx", name="web"), PATIENCE)
+            assert (await bridge.inspect_container("web"))["id"] == web
+
+    asyncio.run(with_so_many_left(0))
+    assert failed
+    asyncio.run(with_so_many_left(1))
 
 
 def test_an_idle_bridge_holds_no_loop() -> None:

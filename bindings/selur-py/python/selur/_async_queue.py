@@ -97,9 +97,13 @@ class Queue:
         """The answer that comes under a ticket that was just given."""
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiters[ticket] = (future, command)
-        if self._loop is None:
-            self._loop = loop
-            loop.add_reader(self._native._descriptor(), self.drain)
+        try:
+            self._watch(loop)
+        except BaseException:
+            # Nobody would ever hear of it. Its answer comes all the same, to be cleared away with the next ones.
+            future.cancel()
+            self._native._cancel(ticket)
+            raise
         return future
 
     def drain(self) -> None:
@@ -149,6 +153,11 @@ class Queue:
     def current(self) -> asyncio.AbstractEventLoop:
         """The loop to expect answers on."""
         return self._use()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is None:
+            loop.add_reader(self._native._descriptor(), self.drain)
+            self._loop = loop
 
     def _watch_no_more(self) -> None:
         loop, self._loop = self._loop, None
