@@ -148,6 +148,22 @@ async def test_a_read_that_is_cancelled_loses_nothing(bridge: selur.AsyncBridge)
 
 
 @within
+async def test_a_second_reader_is_refused_and_the_first_gets_all(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("nginx")
+    await bridge.start_container(web)
+    async with await bridge.exec(web, "cat", stdin=True) as session:
+        reading = asyncio.create_task(anext(session))
+        await asyncio.sleep(0)
+        for _ in range(2):
+            with pytest.raises(selur.InvalidRequest, match="under way"):
+                await anext(session)
+        await session.write(b"one")
+        assert (await reading).data == b"one"
+        await session.write(b"two")
+        assert (await anext(session)).data == b"two"
+
+
+@within
 async def test_closing_a_stream_ends_who_reads(bridge: selur.AsyncBridge) -> None:
     events = await bridge.events()
     reading = asyncio.create_task(anext(events))

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from ._items import Collected, NativeItem, Output, output_of
-from .errors import SelurError
+from .errors import InvalidRequest, SelurError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -34,14 +34,22 @@ class AsyncItemStream(Generic[T], AsyncIterator[T]):
         self._is_over = False
         #: The read that is under way: it outlives who began it.
         self._reading: asyncio.Future[Answer] | None = None
+        #: Whether somebody waits for it.
+        self._is_awaited = False
 
     async def __anext__(self) -> T:
         """The next item."""
         if self._is_over:
             raise StopAsyncIteration
+        if self._is_awaited:
+            raise InvalidRequest("a read of this stream is under way: await it first")
         if self._reading is None:
             _, self._reading = self._queue.begin(self._native.submit_next)
-        answer = await asyncio.shield(self._reading)
+        self._is_awaited = True
+        try:
+            answer = await asyncio.shield(self._reading)
+        finally:
+            self._is_awaited = False
         self._reading = None
         answer.check()
         native = (answer.kind or "end", answer.value, answer.data)
