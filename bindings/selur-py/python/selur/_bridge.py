@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
@@ -85,12 +84,12 @@ class Bridge(_native.Bridge):
     ) -> None:
         self.close()
 
-    @cached_property
+    @property
     def containers(self) -> ContainerCollection:
         """Containers as objects, in the habits of the Docker SDK."""
         return ContainerCollection(self)
 
-    @cached_property
+    @property
     def images(self) -> ImageCollection:
         """Images as objects, in the habits of the Docker SDK."""
         return ImageCollection(self)
