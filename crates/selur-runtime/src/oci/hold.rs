@@ -45,7 +45,39 @@ impl Site {
 
     /// A container's life, if it exists: what the disk says, corrected by a reboot and by the death of its shim.
     pub(super) fn life(&self, id: ContainerId) -> Result<Option<Life>, RuntimeError> {
-        let read = || match Life::read(&self.root, id) {
+        Ok(self.truth(id)?.map(|truth| truth.life))
+    }
+
+    fn truth(&self, id: ContainerId) -> Result<Option<Truth>, RuntimeError> {
+        let mut before: Option<Life> = None;
+        loop {
+            let Some(recorded) = self.recorded(id)? else {
+                return Ok(None);
+            };
+            if recorded.boot != self.boot {
+                return Ok(Some(Truth::after_reboot(recorded, &self.boot)));
+            }
+            if !recorded.has_process() {
+                return Ok(Some(Truth::recorded(recorded)));
+            }
+            // It has said so since before it was seen that there is no shim: no shim is there to say anything else.
+            if before.as_ref() == Some(&recorded) {
+                return Ok(Some(match recorded.process {
+                    Some(process) if process.is_alive() => Truth::recorded(recorded),
+                    _ => Truth::end_unseen(recorded),
+                }));
+            }
+            if self.has_shim(id)? {
+                return Ok(Some(Truth::recorded(recorded)));
+            }
+            // The shim may have recorded the end since the life was read.
+            before = Some(recorded);
+        }
+    }
+
+    /// What the disk says of a container.
+    fn recorded(&self, id: ContainerId) -> Result<Option<Life>, RuntimeError> {
+        match Life::read(&self.root, id) {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let config = Config::read(&self.root.home(id)).ok().flatten();
                 Ok(Some(Life::lost(config.and_then(|config| config.name))))
@@ -55,43 +87,18 @@ impl Site {
                 Err(RuntimeError::with_source(Status::Unsupported, message, error))
             }
             outcome => outcome.map_err(|error| failure::io("cannot read a container's life", error)),
-        };
-        let Some(mut life) = read()? else {
-            return Ok(None);
-        };
-        if life.boot != self.boot {
-            life.boot.clone_from(&self.boot);
-            if life.has_process() {
-                life.end_unseen();
-            }
-            return Ok(Some(life));
         }
-        if !life.has_process() || self.has_shim(id)? {
-            return Ok(Some(life));
-        }
-        // The shim may have recorded the end since the life was read.
-        let Some(mut life) = read()? else {
-            return Ok(None);
-        };
-        if life.has_process()
-            && !life.process.is_some_and(|process| process.is_alive())
-            && !self.has_shim(id)?
-        {
-            life.end_unseen();
-        }
-        Ok(Some(life))
     }
 
     /// The same under the container's lock: a correction is written.
     pub(super) fn settle(&self, id: ContainerId, hold: &Hold) -> Result<Life, RuntimeError> {
         let _ = hold;
-        let life = self.life(id)?.ok_or_else(|| failure::not_found(id))?;
-        let on_disk = Life::read(&self.root, id).unwrap_or_else(|_| Some(Life::lost(None)));
-        let is_corrected = |on_disk: &Life| on_disk.report() != life.report() || on_disk.boot != life.boot;
-        if let Some(on_disk) = on_disk.filter(is_corrected)
+        let Truth { life, corrected } = self.truth(id)?.ok_or_else(|| failure::not_found(id))?;
+        // Only what was read itself is corrected: a shim may have recorded something else meanwhile.
+        if let Some(recorded) = corrected
             && !self.has_shim(id)?
         {
-            if !on_disk.boot.is_empty() && on_disk.boot != life.boot {
+            if !recorded.boot.is_empty() && recorded.boot != life.boot {
                 // Its processes ended with their boot: runc is not to look for them among those of this one.
                 self.hands
                     .remove(&self.root.runc_state(id))
@@ -100,7 +107,7 @@ impl Site {
             life.write(&self.root, id, Durability::Boot)
                 .map_err(|error| failure::io("cannot write a container's life", error))?;
             // What cannot be read any more is an end, too.
-            if on_disk.has_process() || on_disk.boot.is_empty() {
+            if recorded.has_process() || recorded.boot.is_empty() {
                 self.tell(EventKind::Ended, id, &life);
             }
         }
@@ -180,17 +187,45 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// An end that nobody saw: by a reboot, or after the shim's death.
-trait Unseen {
-    fn end_unseen(&mut self);
+/// What is true of a container.
+struct Truth {
+    life: Life,
+    /// What the disk says where that is not true any more. Then there is no shim that could change it.
+    corrected: Option<Life>,
 }
 
-impl Unseen for Life {
-    fn end_unseen(&mut self) {
-        self.exit_code = None;
+impl Truth {
+    fn recorded(life: Life) -> Truth {
+        Truth {
+            life,
+            corrected: None,
+        }
+    }
+
+    /// Nothing runs after a reboot.
+    fn after_reboot(recorded: Life, boot: &str) -> Truth {
+        let mut truth = match recorded.has_process() {
+            true => Truth::end_unseen(recorded),
+            false => Truth {
+                corrected: Some(recorded.clone()),
+                life: recorded,
+            },
+        };
+        boot.clone_into(&mut truth.life.boot);
+        truth
+    }
+
+    /// The end came with a reboot, or after the shim's death.
+    fn end_unseen(recorded: Life) -> Truth {
+        let mut life = recorded.clone();
+        life.exit_code = None;
         // Nobody knows when; an earlier generation's end would lie before this one's start.
-        self.finished_at = None;
-        self.enter(State::Stopped);
+        life.finished_at = None;
+        life.enter(State::Stopped);
+        Truth {
+            life,
+            corrected: Some(recorded),
+        }
     }
 }
 

@@ -268,8 +268,8 @@ impl Site {
 
     /// Has a new shim take over a container that runs without one.
     pub(super) fn ensure_shim(&self, id: ContainerId, life: &Life, hold: &Hold) -> Result<(), RuntimeError> {
-        let _ = hold;
-        if !life.has_process() || self.has_shim(id)? {
+        // Its shim may have recorded the end, and left, since the life was read.
+        if !life.has_process() || self.has_shim(id)? || !self.settle(id, hold)?.has_process() {
             return Ok(());
         }
         match self.launcher.launch(&self.root, id, Errand::Adopt) {

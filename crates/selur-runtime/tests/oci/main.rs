@@ -12,6 +12,7 @@ mod hostile_images;
 mod lifecycle;
 mod logs;
 mod names;
+mod records;
 mod recovery;
 mod restarts;
 mod sessions;
