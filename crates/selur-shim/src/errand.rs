@@ -1,10 +1,10 @@
 //! Does what the bridge asked, and answers once.
 
-use crate::runc::{self, Runc};
+use crate::runc::Runc;
 use crate::supervisor::{Ends, Supervisor};
 use crate::{
     Errand, Failure, FailureKind, Home, Launch, Life, Lock, Mapping, OLDEST_VERSION, PROTOCOL_VERSION,
-    Process, Reply, Root, Told, current_boot, detach, exec, fill, orphans, passing, trees, userns,
+    Process, Reply, Root, Told, current_boot, detach, exec, fill, orphans, passing, remains, trees, userns,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -269,7 +269,7 @@ fn first_process(root: &Root, id: ContainerId) -> Option<Process> {
         // A process of another boot is another process by now.
         Some(life) if life.boot != current_boot().unwrap_or_default() => None,
         Some(life) if life.process.is_some() => life.process,
-        _ => runc::recorded_process(root, id),
+        _ => remains::recorded_process(&root.runc_state(id)),
     }
 }
 

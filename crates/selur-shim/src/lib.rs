@@ -26,6 +26,7 @@ mod output;
 pub mod passing;
 mod probe;
 mod process;
+mod remains;
 mod restart;
 mod rootfs;
 mod runc;

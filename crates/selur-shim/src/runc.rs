@@ -1,6 +1,6 @@
 //! Calls runc, one command at a time.
 
-use crate::{Failure, FailureKind, Home, Process, Root, mount_points};
+use crate::{Failure, FailureKind, Home, Process, Root, mount_points, remains};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -55,15 +55,6 @@ pub(crate) struct Runc {
 struct Record {
     level: String,
     msg: String,
-}
-
-/// What runc has written down of a container.
-///
-/// Source: runc 1.1, `libcontainer/container.go`, `BaseState`.
-#[derive(Deserialize)]
-struct Kept {
-    init_process_pid: u32,
-    init_process_start: u64,
 }
 
 /// What runc says of a container.
@@ -157,7 +148,8 @@ impl Runc {
 
     /// Has runc forget the container, its processes and cgroups. Nothing happens if runc does not know it.
     pub(crate) fn delete(&self) -> Result<(), Failure> {
-        if !self.root.runc_state(self.id).exists() {
+        let state = self.root.runc_state(self.id);
+        if !state.exists() || remains::remove(&state, self.id) {
             return Ok(());
         }
         let mut command = self.command("delete");
@@ -247,16 +239,6 @@ impl Runc {
             .rfind(|record| record.level == "error" || record.level == "fatal")
             .map(|record| record.msg)
     }
-}
-
-/// A container's first process as runc has written it down.
-pub(crate) fn recorded_process(root: &Root, id: ContainerId) -> Option<Process> {
-    let text = fs::read(root.runc_state(id).join("state.json")).ok()?;
-    let kept: Kept = serde_json::from_slice(&text).ok()?;
-    Some(Process {
-        pid: kept.init_process_pid,
-        started_ticks: kept.init_process_start,
-    })
 }
 
 /// The process that runc has started. It is a child of this one, so that its id stays its own until it is reaped here.
