@@ -5,7 +5,7 @@ use super::{Site, failure};
 use crate::{Done, RuntimeError};
 use rustix::process::{Signal, pidfd_send_signal};
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{Command, Errand, EventKind, Life, Lock, Process};
+use selur_shim::{Command, Errand, EventKind, Life, Lock};
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl Site {
             if force && runs && !told {
                 told = self.send(id, Command::Kill { signal: 9 })?.is_some();
             }
-            if !patience.wait() {
+            if !self.await_shim(id, &mut patience) {
                 self.kill_shim(id);
                 patience = Patience::new(LEAVING_LIMIT);
             }
@@ -127,7 +127,7 @@ impl Site {
             self.launcher.launch(&self.root, id, Errand::Reap)?;
             let mut patience = Patience::new(LEAVING_LIMIT);
             while self.has_shim(id)? {
-                if !patience.wait() {
+                if !self.await_shim(id, &mut patience) {
                     self.kill_shim(id);
                     patience = Patience::new(LEAVING_LIMIT);
                 }
@@ -138,9 +138,7 @@ impl Site {
 
     /// Kills a shim that neither obeys nor ends.
     fn kill_shim(&self, id: ContainerId) {
-        let shim = fs::read(self.root.alive(id)).ok();
-        let shim: Option<Process> = shim.and_then(|text| serde_json::from_slice(&text).ok());
-        if let Some(pidfd) = shim.and_then(|process| process.open()) {
+        if let Some(pidfd) = self.shim(id).and_then(|shim| shim.open()) {
             let _ = pidfd_send_signal(&pidfd, Signal::KILL);
         }
     }

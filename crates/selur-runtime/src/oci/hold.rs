@@ -3,10 +3,12 @@
 use super::config::Config;
 use super::{Site, failure, seen};
 use crate::{Observation, RuntimeError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use selur_protocol::{ContainerId, State, Status};
-use selur_shim::{Durability, Event, EventKind, Life, Lock, event_log};
+use selur_shim::{Durability, Event, EventKind, Life, Lock, Process, event_log};
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -125,6 +127,18 @@ impl Site {
             .map_err(|error| failure::io("cannot look for a container's shim", error))
     }
 
+    /// The shim that holds a container, as it has told: none while it has not.
+    pub(super) fn shim(&self, id: ContainerId) -> Option<Process> {
+        serde_json::from_slice(&fs::read(self.root.alive(id)).ok()?).ok()
+    }
+
+    /// Waits for the end of the shim that holds a container, a little longer each time; false when the time is over.
+    pub(super) fn await_shim(&self, id: ContainerId, patience: &mut Patience) -> bool {
+        // One that has ended is another than the one that holds it, and would be no reason to wait at all.
+        let shim = self.shim(id).filter(Process::is_alive);
+        patience.wait_for(shim.and_then(|shim| shim.open()).as_ref())
+    }
+
     /// Takes the lock of a container that exists.
     ///
     /// # Errors
@@ -239,10 +253,22 @@ impl Patience {
 
     /// Sleeps; false when the time is over.
     pub(super) fn wait(&mut self) -> bool {
+        self.wait_for(None)
+    }
+
+    /// The same, but no longer than until a process ends.
+    fn wait_for(&mut self, process: Option<&OwnedFd>) -> bool {
         if Instant::now() >= self.until {
             return false;
         }
-        std::thread::sleep(self.delay);
+        match process {
+            Some(pidfd) => {
+                let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+                // An interruption leads to one more look.
+                let _ = poll(&mut fds, Timespec::try_from(self.delay).ok().as_ref());
+            }
+            None => std::thread::sleep(self.delay),
+        }
         self.delay = (self.delay * 3 / 2).min(Duration::from_millis(5));
         true
     }

@@ -61,7 +61,7 @@ fn await_end_of_last_run(
         if !site.has_shim(id)? {
             return Ok(None);
         }
-        if !patience.wait() {
+        if !site.await_shim(id, &mut patience) {
             return Err(failure::internal(
                 "the shim of the container's last run does not end: delete the container with force",
             ));
