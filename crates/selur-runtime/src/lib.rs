@@ -107,6 +107,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// What happens from now on, as it happens. Ends when the runtime is dropped.
     fn observations(&self) -> BoxStream<'static, Observation>;
 
+    /// Looks for nothing that happens any more, for a program that is about to end: observations and what follows logs or
+    /// events may say nothing from now on. What is performed, listed and read is as before.
+    fn rest(&self) {}
+
     /// The image store, if the backend has one of its own.
     fn images(&self) -> Option<&dyn Images> {
         None

@@ -38,6 +38,7 @@ fn detached(
 ) -> Result<u8, Failure> {
     fetch(session, options, pull, PullDisplay::beside(format))?;
     let id = session.bridge().create_container(options)?;
+    session.bridge().rest();
     start(session.bridge(), id)?;
     print_id(session, id)?;
     session.remind("this container ended with this command");
@@ -69,6 +70,7 @@ fn attached(
         let relay = relay.get_or_insert_with(|| Relay::new(session.bridge(), id, global.format));
         relay.pass_on(signal)
     });
+    session.bridge().rest();
     let removal = match made.get() {
         // Who detached wants it to go on.
         Some(id) if run.rm && !matches!(outcome, Ok(Outcome::Detached)) => remove(session.bridge(), *id),

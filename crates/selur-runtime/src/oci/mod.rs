@@ -205,6 +205,10 @@ impl Runtime for Oci {
         self.watcher.observations()
     }
 
+    fn rest(&self) {
+        self.watcher.rest();
+    }
+
     fn images(&self) -> Option<&dyn Images> {
         Some(&self.site.store)
     }

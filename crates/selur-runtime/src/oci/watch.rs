@@ -32,6 +32,7 @@ const MAX_DOUBLINGS: u32 = 15;
 pub(super) struct Watcher {
     hub: Arc<Hub>,
     stop: Arc<OwnedFd>,
+    watches: [i32; 3],
 }
 
 /// What the thread and its listeners share.
@@ -171,7 +172,8 @@ impl Watcher {
             .name("selur-oci-watch".into())
             .spawn(move || eye.watch())
             .map_err(failed)?;
-        Ok(Watcher { hub, stop })
+        let watches = [states, alive, events];
+        Ok(Watcher { hub, stop, watches })
     }
 
     /// What happens from now on.
@@ -194,6 +196,14 @@ impl Watcher {
             }
         })
         .boxed()
+    }
+
+    /// Watches nothing any more. The kernel takes about 8 ms to forget what was watched, by itself if it has the time; else
+    /// whoever closes the last descriptor waits, which no program can end without.
+    pub(super) fn rest(&self) {
+        for watch in self.watches {
+            let _ = inotify::remove_watch(&self.hub.inotify, watch);
+        }
     }
 
     /// Tells from now on when the log of events grows. It is closed with the watcher.
