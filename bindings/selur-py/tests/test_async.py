@@ -28,6 +28,17 @@ def within(test: Callable[[selur.AsyncBridge], Awaitable[None]]) -> Callable[[],
     return run
 
 
+async def becomes_free(bridge: selur.AsyncBridge, name: str) -> None:
+    """Waits until a container can have this name: a create that is undone holds it for a moment, unlisted."""
+    until = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        try:
+            await bridge.create_container("nginx", name=name, deadline=PATIENCE)
+            return
+        except selur.ContainerAlreadyExists:
+            assert asyncio.get_running_loop().time() < until
+
+
 def test_both_bridges_have_the_same_requests() -> None:
     def of(kind: type) -> dict[str, list[str]]:
         return {
@@ -101,7 +112,39 @@ async def test_a_create_that_was_cancelled_too_late_is_undone(bridge: selur.Asyn
         until = asyncio.get_running_loop().time() + 30
         while await bridge.list_containers():
             assert asyncio.get_running_loop().time() < until
-    await bridge.create_container("nginx", name="web")
+    await becomes_free(bridge, "web")
+
+
+@within
+async def test_a_coroutine_that_is_closed_gives_up_what_it_began(bridge: selur.AsyncBridge) -> None:
+    creating = bridge.create_container("fault.test/hang:pull", name="web")
+    creating.send(None)
+    creating.close()
+    # It would hold the name for ever.
+    await becomes_free(bridge, "web")
+    # Nor is anything left of one that is answered after it was closed.
+    creating = bridge.create_container("nginx", name="late")
+    creating.send(None)
+    creating.close()
+    await becomes_free(bridge, "late")
+
+
+def test_what_a_loop_left_behind_is_given_up_by_the_next() -> None:
+    bridge = selur.AsyncBridge(runtime="simulated")
+    left: list[object] = []
+
+    async def leave() -> None:
+        creating = bridge.create_container("fault.test/hang:pull", name="web")
+        creating.send(None)
+        left.append(creating)
+
+    async def use() -> None:
+        await becomes_free(bridge, "web")
+        await bridge.close()
+
+    asyncio.run(leave())
+    asyncio.run(use())
+    left.clear()
 
 
 @within

@@ -7,6 +7,7 @@ and drains all that is there at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -46,7 +47,7 @@ class Queue:
     def __init__(self, native: _native.Bridge):
         self._native = native
         #: By ticket: who waits, and the command whose late success is cleared away when nobody does any more.
-        self._waiters: dict[int, tuple[asyncio.Future[Answer], int]] = {}
+        self._waiters: dict[int, tuple[asyncio.Future[Answer] | None, int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def data(self, frame: bytes, deadline: float | None) -> bytes:
@@ -77,12 +78,13 @@ class Queue:
         """Waits for an answer. Being cancelled cancels what it is the answer of."""
         try:
             return await future
-        except asyncio.CancelledError:
-            if future.cancelled():
-                self._native._cancel(ticket)
-            else:
+        except BaseException:
+            # The task was cancelled, or the coroutine closed. In the second case nobody cancelled the future.
+            if future.done() and not future.cancelled():
                 # It was answered just now, and nobody hears it.
                 self._undo(command, future.result())
+            else:
+                self._abandon(ticket, command)
             raise
 
     def begin(self, submit: Callable[[], int]) -> tuple[int, asyncio.Future[Answer]]:
@@ -100,9 +102,7 @@ class Queue:
         try:
             self._watch(loop)
         except BaseException:
-            # Nobody would ever hear of it. Its answer comes all the same, to be cleared away with the next ones.
-            future.cancel()
-            self._native._cancel(ticket)
+            self._abandon(ticket, command)
             raise
         return future
 
@@ -113,9 +113,7 @@ class Queue:
             for ticket, status, kind, value, data in batch:
                 future, command = self._waiters.pop(ticket, (None, 0))
                 answer = Answer(status, kind, value, data)
-                if future is None:
-                    continue
-                if future.cancelled():
+                if future is None or future.cancelled():
                     self._undo(command, answer)
                 elif not future.done():
                     future.set_result(answer)
@@ -124,6 +122,14 @@ class Queue:
         # A loop that watches for nothing would hold the bridge.
         if not self._waiters:
             self._watch_no_more()
+
+    def _abandon(self, ticket: int, command: int) -> None:
+        """Gives up what nobody waits for any more. Its answer comes all the same, and is cleared away then."""
+        if ticket in self._waiters:
+            self._waiters[ticket] = (None, command)
+        # In a child of a fork there is nothing to cancel.
+        with contextlib.suppress(SelurError):
+            self._native._cancel(ticket)
 
     def _undo(self, command: int, late: Answer) -> None:
         """Clears away what a request left behind that was cancelled too late."""
@@ -146,8 +152,9 @@ class Queue:
             if not self._loop.is_closed():
                 raise RuntimeError("another event loop uses this bridge: give each loop a bridge of its own")
             # It went with those who waited.
-            self._waiters.clear()
             self._loop = None
+            for ticket, (_, command) in list(self._waiters.items()):
+                self._abandon(ticket, command)
         return loop
 
     def current(self) -> asyncio.AbstractEventLoop:
