@@ -148,6 +148,31 @@ def test_what_a_loop_left_behind_is_given_up_by_the_next() -> None:
 
 
 @within
+async def test_answers_at_once_hold_up_no_other_task(bridge: selur.AsyncBridge) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(others())
+    await bridge.list_containers()
+    with bridge.reserve(64) as slot:
+        for ask in (
+            bridge.list_containers,
+            lambda: bridge.request("ping", "hi"),
+            lambda: slot.submit(slot.write("ping", "hi")),
+        ):
+            before = turns
+            for _ in range(1000):
+                await ask()
+            assert turns - before >= 10
+    ticking.cancel()
+
+
+@within
 async def test_a_deadline_and_wait_for(bridge: selur.AsyncBridge) -> None:
     web = await bridge.create_container("nginx")
     await bridge.start_container(web)

@@ -24,6 +24,8 @@ STREAMS: Final = frozenset(
     for name in ("exec", "logs", "attach", "stats", "events", "pull_image", "push_image")
 )
 BATCH: Final = 256
+#: So many answers at once are followed by a turn of the loop's others.
+AT_ONCE: Final = 64
 
 
 class Answer(NamedTuple):
@@ -49,6 +51,7 @@ class Queue:
         #: By ticket: who waits, and the command whose late success is cleared away when nobody does any more.
         self._waiters: dict[int, tuple[asyncio.Future[Answer] | None, int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._at_once = 0
 
     async def data(self, frame: bytes, deadline: float | None) -> bytes:
         """The data that a frame is answered with; a failure is raised."""
@@ -66,9 +69,23 @@ class Queue:
             # Who asks in a loop and is answered at once lets no others have their turn: they get their answers all the same.
             if self._waiters:
                 self.drain()
-            status, data = begun
-            return Answer(status, None, None, data)
+            answer = Answer(begun[0], None, None, begun[1])
+            try:
+                await self.give_turn()
+            except BaseException:
+                self._undo(frame[0], answer)
+                raise
+            return answer
         return await self.settle(begun, self.expect(loop, begun, frame[0]), frame[0])
+
+    async def give_turn(self) -> None:
+        """Lets others have their turn, now and then, after an answer that was not waited for: else a loop of such
+        requests would hold up all else.
+        """
+        self._at_once += 1
+        if self._at_once == AT_ONCE:
+            self._at_once = 0
+            await asyncio.sleep(0)
 
     async def wait(self, submit: Callable[[], int]) -> Answer:
         """Begins something, and waits for its answer. Being cancelled cancels it."""

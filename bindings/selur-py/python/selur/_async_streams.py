@@ -176,6 +176,7 @@ class AsyncSlot:
         command = self._command()
         came = self._native._exchange(frame_length)
         if isinstance(came, memoryview):
+            await self._queue.give_turn()
             return came
         future = self._queue.expect(loop, came, command)
         return memoryview((await self._queue.settle(came, future, command)).check().data)
