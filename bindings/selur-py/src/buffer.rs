@@ -86,8 +86,15 @@ impl Region {
         // SAFETY: the caller says that `view` is Python's and that the memory stays; the exporter is an object that lives.
         let filled =
             unsafe { ffi::PyBuffer_FillInfo(view, exporter.as_ptr(), place, bytes, read_only, flags) };
-        // It refuses nothing but what was refused above.
-        debug_assert_eq!(filled, 0);
-        Ok(())
+        match filled {
+            0 => Ok(()),
+            // It has told Python why, as a `BufferError`; from Python 3.12 on flags alone may be a reason.
+            _ => {
+                let told = PyErr::take(exporter.py());
+                Err(Failure::buffer(told.map_or_else(String::new, |error| {
+                    error.value(exporter.py()).to_string()
+                })))
+            }
+        }
     }
 }
