@@ -6,7 +6,7 @@ use crate::input;
 use crate::response::Response;
 use crate::slot::Slot;
 use crate::stream::{Stream, kind_of};
-use crate::wait::{Deadline, detached, wait};
+use crate::wait::{Deadline, GuestOf, detached, wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use selur_core::{Backend, Begun, Command, Completion, Deletion, Guest, Response as Answer, Status};
@@ -18,6 +18,7 @@ use std::time::Duration;
 #[pyclass(subclass, frozen, weakref, module = "selur._native")]
 pub(crate) struct Bridge {
     core: Own<selur_core::Bridge>,
+    guest: GuestOf,
 }
 
 #[pymethods]
@@ -54,10 +55,14 @@ impl Bridge {
         }
         // A daemon is asked who it is.
         let core = detached(py, || builder.build()).map_err(Failure::from)?;
-        Ok(Bridge { core: Own::new(core) })
+        Ok(Bridge {
+            guest: GuestOf::of(&core),
+            core: Own::new(core),
+        })
     }
 
-    /// Answers the same bytes, which must be UTF-8: a round trip through the guest. It never waits.
+    /// Answers the same bytes, which must be UTF-8: a round trip through the guest. It never waits, unless for a guest of
+    /// your own.
     #[pyo3(signature = (payload = None, /))]
     fn ping<'py>(
         &self,
@@ -69,8 +74,11 @@ impl Bridge {
             Some(payload) => input::payload(payload)?,
             None => Default::default(),
         };
-        let response = with_ping(&payload, |frame| core.call(frame)).map_err(Failure::from)?;
-        success(py, &response)
+        let response = with_ping(&payload, |frame| match self.guest {
+            GuestOf::Selur => Ok(core.call(frame).map_err(Failure::from)?),
+            GuestOf::Others => self.answer(py, frame, None),
+        });
+        success(py, &response?)
     }
 
     /// Carries out a frame as it is: command byte, payload length as u32 in little-endian order, payload. Gives its answer,
@@ -104,11 +112,12 @@ impl Bridge {
     ) -> PyResult<Bound<'py, PyAny>> {
         let frame = input::bytes(frame)?;
         let core = self.core.get()?;
-        let begun = match Deadline::of(deadline)? {
+        let deadline = Deadline::of(deadline)?;
+        let begun = self.guest.call(py, || match deadline {
             Deadline::Own => core.begin(&frame),
             Deadline::Endless => core.with_deadline(None).begin(&frame),
             Deadline::Within(most) => core.with_deadline(Some(most)).begin(&frame),
-        };
+        });
         Ok(match begun.map_err(Failure::from)? {
             Begun::Pending(ticket) => ticket.into_pyobject(py)?.into_any(),
             Begun::Answered(response) => {
@@ -132,27 +141,30 @@ impl Bridge {
     }
 
     /// Asks for an early end of what was begun under a ticket. Its answer still comes.
-    fn _cancel(&self, ticket: u64) -> PyResult<()> {
-        self.core.get()?.cancel(ticket);
+    fn _cancel(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        let core = self.core.get()?;
+        self.guest.call(py, || core.cancel(ticket));
         Ok(())
     }
 
     /// Takes the stream that a request was answered with.
-    fn _take_stream(&self, id: u64) -> PyResult<Stream> {
-        let reader = self.core.get()?.take_reader(id).map_err(Failure::from)?;
-        Ok(Stream::new(reader))
+    fn _take_stream(&self, py: Python<'_>, id: u64) -> PyResult<Stream> {
+        let core = self.core.get()?;
+        let reader = self.guest.call(py, || core.take_reader(id));
+        Ok(Stream::new(reader.map_err(Failure::from)?, self.guest))
     }
 
     /// Reserves a slot of so many bytes, the frame's header included, for requests without a copy.
     #[pyo3(signature = (bytes, *, deadline = None))]
-    fn reserve(&self, bytes: usize, deadline: Option<f64>) -> PyResult<Slot> {
+    fn reserve(&self, py: Python<'_>, bytes: usize, deadline: Option<f64>) -> PyResult<Slot> {
         let core = self.core.get()?;
-        let slot = match Deadline::of(deadline)? {
+        let deadline = Deadline::of(deadline)?;
+        let slot = self.guest.call(py, || match deadline {
             Deadline::Own => core.reserve(bytes),
             Deadline::Endless => core.with_deadline(None).reserve(bytes),
             Deadline::Within(most) => core.with_deadline(Some(most)).reserve(bytes),
-        };
-        Ok(Slot::new(slot.map_err(Failure::from)?))
+        });
+        Ok(Slot::new(slot.map_err(Failure::from)?, self.guest))
     }
 
     /// What performs the effects: `simulated`, `oci`, `docker`.
@@ -169,8 +181,10 @@ impl Bridge {
 
     /// The kernel's digest of its logical state: equal inputs give equal digests.
     #[getter]
-    fn state_digest(&self) -> PyResult<u64> {
-        Ok(self.core.get()?.state_digest().map_err(Failure::from)?)
+    fn state_digest(&self, py: Python<'_>) -> PyResult<u64> {
+        let core = self.core.get()?;
+        let digest = self.guest.call(py, || core.state_digest());
+        Ok(digest.map_err(Failure::from)?)
     }
 
     /// Closes the bridge: what is in flight is answered `cancelled` and told to end, which is waited for, up to 5 s.
@@ -187,7 +201,8 @@ impl Bridge {
     /// Carries out a frame, and waits for its answer.
     fn answer(&self, py: Python<'_>, frame: &[u8], deadline: Option<f64>) -> PyResult<Answer> {
         let own = self.core.get()?;
-        if frame.first() == Some(&Command::Ping.code()) && deadline.is_none() {
+        let is_ping = frame.first() == Some(&Command::Ping.code());
+        if is_ping && deadline.is_none() && self.guest.is_prompt() {
             return Ok(own.call(frame).map_err(Failure::from)?);
         }
         let other;

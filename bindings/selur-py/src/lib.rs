@@ -2,7 +2,7 @@
 //!
 //! A function here decodes its arguments, calls selur-core and encodes what came of it; what is convenient is written in
 //! Python, above. Whatever can wait gives the interpreter's lock away and looks for signals; a ping does neither, for it
-//! is answered in less time than that takes. `unsafe` stands in [`buffer`] alone.
+//! is answered in less time than that takes, unless the guest is somebody else's. `unsafe` stands in [`buffer`] alone.
 
 mod bridge;
 mod buffer;

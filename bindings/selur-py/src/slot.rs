@@ -7,7 +7,7 @@ use crate::buffer::Region;
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
-use crate::wait::wait;
+use crate::wait::{GuestOf, wait};
 use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
@@ -23,6 +23,7 @@ pub(crate) struct Slot {
     #[pyo3(get)]
     capacity: usize,
     state: Mutex<State>,
+    guest: GuestOf,
 }
 
 struct State {
@@ -81,7 +82,8 @@ impl Slot {
     fn submit<'py>(slf: &Bound<'py, Self>, frame_length: usize) -> PyResult<Bound<'py, PyMemoryView>> {
         let py = slf.py();
         let this = slf.get();
-        let submitted = this.state().submit(frame_length);
+        let guest = this.guest;
+        let submitted = guest.call(py, || this.state().submit(frame_length, guest));
         let (came, turn) = submitted?;
         match came {
             Came::Here(place) => shown(slf, place, turn),
@@ -96,7 +98,8 @@ impl Slot {
     /// The same without waiting: an answer that does not come at once comes to the completion queue under the number given.
     fn _exchange<'py>(slf: &Bound<'py, Self>, frame_length: usize) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let exchanged = slf.get().state().exchange(frame_length);
+        let this = slf.get();
+        let exchanged = this.guest.call(py, || this.state().exchange(frame_length));
         let (exchanged, turn) = exchanged?;
         Ok(match exchanged {
             Exchanged::Here(place) => shown(slf, place, turn)?.into_any(),
@@ -106,8 +109,8 @@ impl Slot {
     }
 
     /// Releases the slot. What it was submitted for goes on. Doing so again does nothing.
-    fn release(&self) -> PyResult<()> {
-        let released = self.state().release();
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let released = self.guest.call(py, || self.state().release());
         Ok(released?)
     }
 
@@ -125,7 +128,7 @@ impl Slot {
         _value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        match self.release() {
+        match self.release(raised.py()) {
             // What was raised in the block holds a view, perhaps, and says more than that.
             Err(_) if !raised.is_none() => Ok(()),
             released => released,
@@ -172,7 +175,7 @@ impl Answer {
 }
 
 impl Slot {
-    pub(crate) fn new(slot: selur_core::Slot) -> Slot {
+    pub(crate) fn new(slot: selur_core::Slot, guest: GuestOf) -> Slot {
         Slot {
             capacity: slot.capacity(),
             state: Mutex::new(State {
@@ -180,6 +183,7 @@ impl Slot {
                 exports: 0,
                 turn: 0,
             }),
+            guest,
         }
     }
 
@@ -187,6 +191,18 @@ impl Slot {
     /// interpreter's lock to a thread that waits for this one.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.guest.is_prompt() {
+            return;
+        }
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = state.slot.take();
+        Python::try_attach(|py| py.detach(|| drop(slot.take())));
+        drop(slot);
     }
 }
 
@@ -280,12 +296,12 @@ impl State {
     }
 
     /// Hands the frame over to whoever waits for the answer.
-    fn submit(&mut self, frame_length: usize) -> Result<(Came, u64), Failure> {
+    fn submit(&mut self, frame_length: usize, guest: GuestOf) -> Result<(Came, u64), Failure> {
         let region = Region::of(self.held()?);
         // SAFETY: the slot is held: it is in this state, which whoever calls has locked.
         let code = unsafe { region.first() };
         // A ping is answered at once: the slot need not be given away for a ticket.
-        if code == Command::Ping.code() {
+        if code == Command::Ping.code() && guest.is_prompt() {
             let (exchanged, turn) = self.exchange(frame_length)?;
             return match exchanged {
                 Exchanged::Here(place) => Ok((Came::Here(place), turn)),

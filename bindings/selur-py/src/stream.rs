@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
-use crate::wait::wait;
+use crate::wait::{GuestOf, wait};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use selur_core::{ItemKind, Reader, TerminalSize};
@@ -12,12 +12,14 @@ use selur_core::{ItemKind, Reader, TerminalSize};
 #[pyclass(frozen, weakref, module = "selur._native")]
 pub(crate) struct Stream {
     reader: Own<Reader>,
+    guest: GuestOf,
 }
 
 impl Stream {
-    pub(crate) fn new(reader: Reader) -> Stream {
+    pub(crate) fn new(reader: Reader, guest: GuestOf) -> Stream {
         Stream {
             reader: Own::new(reader),
+            guest,
         }
     }
 }
@@ -39,8 +41,10 @@ impl Stream {
     }
 
     /// Begins to read the next item, which comes to the completion queue.
-    fn submit_next(&self) -> PyResult<u64> {
-        Ok(self.reader.get()?.next_to_queue().map_err(Failure::from)?)
+    fn submit_next(&self, py: Python<'_>) -> PyResult<u64> {
+        let reader = self.reader.get()?;
+        let ticket = self.guest.call(py, || reader.next_to_queue());
+        Ok(ticket.map_err(Failure::from)?)
     }
 
     /// Sends bytes to a process. Blocks while it does not read what was sent before.
@@ -55,9 +59,11 @@ impl Stream {
     }
 
     /// Begins to send bytes; that they were sent comes to the completion queue.
-    fn submit_write(&self, data: &Bound<'_, PyAny>) -> PyResult<u64> {
+    fn submit_write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let reader = self.reader.get()?;
         let data = input::bytes(data)?;
-        Ok(self.reader.get()?.write_to_queue(&data).map_err(Failure::from)?)
+        let ticket = self.guest.call(py, || reader.write_to_queue(&data));
+        Ok(ticket.map_err(Failure::from)?)
     }
 
     /// Ends a process's input.
@@ -67,8 +73,10 @@ impl Stream {
     }
 
     /// Begins to end a process's input; that it was ended comes to the completion queue.
-    fn submit_end_input(&self) -> PyResult<u64> {
-        Ok(self.reader.get()?.end_input_to_queue().map_err(Failure::from)?)
+    fn submit_end_input(&self, py: Python<'_>) -> PyResult<u64> {
+        let reader = self.reader.get()?;
+        let ticket = self.guest.call(py, || reader.end_input_to_queue());
+        Ok(ticket.map_err(Failure::from)?)
     }
 
     /// Tells a process's terminal its size, in characters.
@@ -79,9 +87,11 @@ impl Stream {
     }
 
     /// Begins to tell a process's terminal its size; that it was told comes to the completion queue.
-    fn submit_resize(&self, rows: u16, columns: u16) -> PyResult<u64> {
+    fn submit_resize(&self, py: Python<'_>, rows: u16, columns: u16) -> PyResult<u64> {
+        let reader = self.reader.get()?;
         let size = TerminalSize { rows, columns };
-        Ok(self.reader.get()?.resize_to_queue(size).map_err(Failure::from)?)
+        let ticket = self.guest.call(py, || reader.resize_to_queue(size));
+        Ok(ticket.map_err(Failure::from)?)
     }
 
     /// Ends the stream: reads and writes that are under way are answered `cancelled`. Doing so again does nothing.

@@ -45,6 +45,38 @@ pub(crate) fn wait<T: Send>(
     }
 }
 
+/// Whose guest a bridge has, which says whether it may be called with the interpreter's lock held.
+#[derive(Clone, Copy)]
+pub(crate) enum GuestOf {
+    /// The one that selur was built with: each call takes microseconds, and a ping is never waited for.
+    Selur,
+    /// Of somebody else: a call may use up its budget, which takes a second, and no answer may ever come.
+    Others,
+}
+
+impl GuestOf {
+    pub(crate) fn of(core: &selur_core::Bridge) -> GuestOf {
+        match core.info().guest.sha256 == selur_core::guest_sha256() {
+            true => GuestOf::Selur,
+            false => GuestOf::Others,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_prompt(self) -> bool {
+        matches!(self, GuestOf::Selur)
+    }
+
+    /// Does something that calls the guest, or that waits for who calls it.
+    #[inline]
+    pub(crate) fn call<T: Send>(self, py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+        match self {
+            GuestOf::Selur => work(),
+            GuestOf::Others => detached(py, work),
+        }
+    }
+}
+
 /// Does something that may take a while, without the interpreter's lock.
 pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
     struct Counted;
