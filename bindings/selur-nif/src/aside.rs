@@ -1,19 +1,35 @@
 //! Threads for what must not be done on a scheduler: making bridges, closing them, letting go of what they hold.
 //!
-//! There are as many as there is work, up to a limit, and none when there was no work for a while.
+//! Each of the three has threads of its own, so that none waits for another: as many as there is work, up to a limit.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
-/// How many threads there are at most. Each keeps some memory for itself; a close that waits, up to 5 s, holds up one.
-const MAX_THREADS: usize = 8;
+/// Where bridges are made: of one whose daemon does not answer that takes 20 s.
+pub(crate) static OPENING: Pool = Pool::new(0, 64);
+/// Where bridges are closed, which may take 5 s.
+pub(crate) static CLOSING: Pool = Pool::new(1, 64);
+/// Where streams are let go, which waits for nothing.
+pub(crate) static ENDING: Pool = Pool::new(1, 8);
+
 /// How long a thread waits for further work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads for one kind of work.
+pub(crate) struct Pool {
+    content: Mutex<Content>,
+    changed: Condvar,
+    /// How many threads stay, once there are so many, for work that cannot be refused.
+    least: usize,
+    /// How many threads there are at most. Each keeps some memory for itself.
+    most: usize,
+}
 
 struct Content {
     jobs: VecDeque<Job>,
@@ -21,62 +37,91 @@ struct Content {
     idle: usize,
 }
 
-static CONTENT: Mutex<Content> = Mutex::new(Content {
-    jobs: VecDeque::new(),
-    threads: 0,
-    idle: 0,
-});
-static CHANGED: Condvar = Condvar::new();
-
-/// Does something soon, on a thread that may block. Where the system has no thread left it is done here and now.
-pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
-    let mut content = lock();
-    content.jobs.push_back(Box::new(job));
-    if content.idle >= content.jobs.len() || content.threads >= MAX_THREADS {
-        drop(content);
-        return CHANGED.notify_one();
-    }
-    content.threads += 1;
-    drop(content);
-    if Builder::new().name("selur-aside".into()).spawn(work).is_err() {
-        let mut content = lock();
-        content.threads -= 1;
-        // With others at work it is theirs.
-        let job = match content.threads {
-            0 => content.jobs.pop_back(),
-            _ => None,
-        };
-        drop(content);
-        job.into_iter().for_each(perform);
-    }
+/// Sees to it that whatever bridge there will be can be closed, and its streams.
+///
+/// # Errors
+/// The system has no thread left.
+pub(crate) fn prepare() -> io::Result<()> {
+    CLOSING.prepare()?;
+    ENDING.prepare()
 }
 
-fn work() {
-    let mut content = lock();
-    loop {
-        if let Some(job) = content.jobs.pop_front() {
+impl Pool {
+    const fn new(least: usize, most: usize) -> Pool {
+        Pool {
+            content: Mutex::new(Content {
+                jobs: VecDeque::new(),
+                threads: 0,
+                idle: 0,
+            }),
+            changed: Condvar::new(),
+            least,
+            most,
+        }
+    }
+
+    /// Does something soon, on a thread that may block.
+    ///
+    /// # Errors
+    /// The system has no thread left, and none is here: it is not done. Never after [`prepare`] where a thread stays.
+    pub(crate) fn run(&'static self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let mut content = self.lock();
+        if content.idle > content.jobs.len() || content.threads >= self.most {
+            content.jobs.push_back(Box::new(job));
             drop(content);
-            perform(job);
-            content = lock();
-            continue;
+            self.changed.notify_one();
+            return Ok(());
         }
-        content.idle += 1;
-        let waited = CHANGED.wait_timeout(content, IDLE);
-        let (locked, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        content = locked;
-        content.idle -= 1;
-        if waited.timed_out() && content.jobs.is_empty() {
-            content.threads -= 1;
-            return;
+        // Under the lock: a thread that is there cannot end before it has seen the job.
+        match self.spawn(&mut content) {
+            Err(error) if content.threads == 0 => Err(error),
+            _ => {
+                content.jobs.push_back(Box::new(job));
+                drop(content);
+                self.changed.notify_one();
+                Ok(())
+            }
         }
     }
-}
 
-/// A panic ends the job, not the thread.
-fn perform(job: Job) {
-    drop(catch_unwind(AssertUnwindSafe(job)));
-}
+    fn prepare(&'static self) -> io::Result<()> {
+        let mut content = self.lock();
+        while content.threads < self.least {
+            self.spawn(&mut content)?;
+        }
+        Ok(())
+    }
 
-fn lock() -> MutexGuard<'static, Content> {
-    CONTENT.lock().unwrap_or_else(PoisonError::into_inner)
+    fn spawn(&'static self, content: &mut Content) -> io::Result<()> {
+        let thread = Builder::new().name("selur-aside".into());
+        thread.spawn(move || self.work())?;
+        content.threads += 1;
+        Ok(())
+    }
+
+    fn work(&self) {
+        let mut content = self.lock();
+        loop {
+            if let Some(job) = content.jobs.pop_front() {
+                drop(content);
+                // A panic ends the job, not the thread.
+                drop(catch_unwind(AssertUnwindSafe(job)));
+                content = self.lock();
+                continue;
+            }
+            content.idle += 1;
+            let waited = self.changed.wait_timeout(content, IDLE);
+            let (locked, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            content = locked;
+            content.idle -= 1;
+            if waited.timed_out() && content.jobs.is_empty() && content.threads > self.least {
+                content.threads -= 1;
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -1,7 +1,7 @@
 //! A bridge as a term: made and closed aside, let go by the garbage collector as by `free`.
 
 use crate::answer::{Errors, Failure, Reply, binary, caught, guarded, map};
-use crate::live::Live;
+use crate::live::{Live, no_thread};
 use crate::{aside, atoms};
 use rustler::{Binary, Encoder, Env, NifMap, NifUnitEnum, Resource, ResourceArc, Term};
 use selur_core::{Backend, Bridge, BridgeBuilder, Guest, Status};
@@ -110,7 +110,7 @@ fn bridge_new<'a>(env: Env<'a>, tag: Term<'a>, options: Options<'a>) -> Term<'a>
         let builder = options.builder();
         let has_guest = options.guest.is_some();
         let reply = Reply::to_caller(env, tag);
-        aside::run(move || {
+        let open = move || {
             let made = caught(|| {
                 let bridge = builder.build().map_err(Failure::from).map_err(|failure| {
                     // What Elixir was promised for a guest that does not load, whatever is wrong with it.
@@ -130,7 +130,10 @@ fn bridge_new<'a>(env: Env<'a>, tag: Term<'a>, options: Options<'a>) -> Term<'a>
                 Ok(held) => (atoms::ok(), held).encode(env),
                 Err(failure) => failure.encode(env, Errors::Detailed),
             });
-        });
+        };
+        aside::prepare()
+            .and_then(|()| aside::OPENING.run(open))
+            .map_err(no_thread)?;
         Ok(atoms::pending().encode(env))
     })
 }

@@ -1,7 +1,7 @@
 //! A bridge that is open: selur-core's, who waits for its answers, and on which thread it is used.
 
 use crate::answer::Failure;
-use crate::aside;
+use crate::aside::CLOSING;
 use crate::delivery::{self, Waiters};
 use selur_core::{Bridge, Status};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,7 +84,8 @@ impl Live {
 
     /// Closes the bridge on a thread that may block, and lets it go; then calls `closed`.
     pub(crate) fn close(self: Arc<Self>, closed: impl FnOnce() + Send + 'static) {
-        aside::run(move || {
+        // Never refused: a thread for it was there before the bridge was.
+        let _ = CLOSING.run(move || {
             self.bridge.close();
             drop(self);
             closed();
@@ -108,7 +109,7 @@ fn worker() -> Result<Sender<Job>, Failure> {
     Ok(sender)
 }
 
-fn no_thread(error: std::io::Error) -> Failure {
+pub(crate) fn no_thread(error: std::io::Error) -> Failure {
     let message = format!("the system has no thread left for the bridge: {error}");
     Failure::new(Status::ResourceExhausted, message)
 }

@@ -3,11 +3,12 @@
 //! Locks are taken in one order: a stream's state, then the bridge's waiters.
 
 use crate::answer::{Errors, Failure, Shape, binary, caught, guarded, map};
+use crate::aside::ENDING;
+use crate::atoms;
 use crate::bridge::Held;
 use crate::delivery::Waiter;
 use crate::live::Live;
 use crate::requests::{Wanted, ask};
-use crate::{aside, atoms};
 use rustler::types::LocalPid;
 use rustler::{Atom, Binary, Encoder, Env, Monitor, OwnedEnv, Resource, ResourceArc, Term};
 use selur_core::{Begun, Completion, Item, ItemKind, Reader, TerminalSize};
@@ -61,7 +62,8 @@ impl State {
     /// Lets go of the reader, which ends what it shows; aside, for nobody knows what that takes.
     fn end(&mut self) {
         if let Some(reader) = self.reader.take() {
-            aside::run(move || {
+            // Never refused: a thread for it was there before the bridge was.
+            let _ = ENDING.run(move || {
                 reader.close();
                 drop(reader);
             });
@@ -136,7 +138,7 @@ impl Flow {
                 state.end();
                 // Not on a scheduler, from where it could not be sent.
                 let (flow, owner) = (flow.clone(), state.owner);
-                aside::run(move || send(&flow, &owner, |env| failure.encode(env, errors)));
+                let _ = ENDING.run(move || send(&flow, &owner, |env| failure.encode(env, errors)));
             }
         }
     }
