@@ -11,7 +11,7 @@ use crate::live::Live;
 use crate::requests::{Wanted, ask};
 use rustler::types::LocalPid;
 use rustler::{Atom, Binary, Encoder, Env, Monitor, OwnedEnv, Resource, ResourceArc, Term};
-use selur_core::{Begun, Completion, Item, ItemKind, Reader, TerminalSize};
+use selur_core::{Begun, Completion, Item, ItemKind, Reader, Status, TerminalSize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The longest piece of input that is taken at once.
@@ -35,6 +35,8 @@ struct State {
     /// Who gets them; its death closes the stream.
     owner: LocalPid,
     watch: Option<Monitor>,
+    /// An item whose asker was replaced before it came: the next one that is asked for.
+    kept: Option<Item>,
     /// How its failure is told.
     errors: Errors,
 }
@@ -69,6 +71,11 @@ impl State {
             });
         }
     }
+
+    /// Who is to be told that somebody else ended or took the stream: its owner, if it waits for items.
+    fn bereft(&self, by: &LocalPid) -> Option<LocalPid> {
+        (self.reader.is_some() && self.demand > 0 && self.owner != *by).then_some(self.owner)
+    }
 }
 
 impl Flow {
@@ -86,6 +93,7 @@ impl Flow {
                 is_reading: false,
                 owner: *owner,
                 watch: None,
+                kept: None,
                 errors,
             }),
             errors,
@@ -120,26 +128,32 @@ impl Flow {
         self.lock().reader.clone().ok_or_else(closed)
     }
 
-    /// Begins to read the next item. It must be wanted, and none be on its way.
-    fn read(flow: &ResourceArc<Flow>, live: &Arc<Live>, state: &mut State) {
+    /// Begins to read the next item. It must be wanted, and none be on its way. The stream has ended where that fails.
+    fn read(flow: &ResourceArc<Flow>, live: &Arc<Live>, state: &mut State) -> Result<(), Failure> {
         let Some(reader) = &state.reader else {
-            return;
+            return Ok(());
         };
         let mut waiters = live.waiters();
         match reader.next_to_queue() {
             Ok(number) => {
                 state.is_reading = true;
                 waiters.insert(number, Waiter::Stream(flow.clone()));
+                Ok(())
             }
             Err(error) => {
                 drop(waiters);
-                let failure = Failure::from(error);
-                let errors = state.errors;
+                state.is_reading = false;
                 state.end();
-                // Not on a scheduler, from where it could not be sent.
-                let (flow, owner) = (flow.clone(), state.owner);
-                let _ = ENDING.run(move || send(&flow, &owner, |env| failure.encode(env, errors)));
+                Err(error.into())
             }
+        }
+    }
+
+    /// As [`Flow::read`], on a thread that is no scheduler: its owner is told what goes wrong.
+    fn read_on(flow: &ResourceArc<Flow>, live: &Arc<Live>, state: &mut State) {
+        if let Err(failure) = Flow::read(flow, live, state) {
+            let errors = state.errors;
+            send(flow, &state.owner, |env| failure.encode(env, errors));
         }
     }
 
@@ -157,12 +171,17 @@ impl Flow {
             .map(|data| completion.item.map(|head| Item { head, data }));
         match item {
             Ok(Some(item)) if item.head.kind != ItemKind::End => {
+                if state.demand == 0 {
+                    // Who asked for it was replaced by one that asked for nothing: it is kept.
+                    state.kept = Some(item);
+                    return;
+                }
                 state.demand -= 1;
                 send(&flow, &owner, |env| {
                     (atoms::item(), item_term(env, &item)).encode(env)
                 });
                 if state.demand > 0 {
-                    Flow::read(&flow, live, &mut state);
+                    Flow::read_on(&flow, live, &mut state);
                 }
             }
             Ok(_) => {
@@ -214,6 +233,9 @@ fn stream_demand<'a>(env: Env<'a>, flow: ResourceArc<Flow>, count: u32, errors: 
             }
             let caller = env.pid();
             if state.owner != caller {
+                bereave(env, &flow, &state, &caller);
+                // What the one before asked for is none of this one's business.
+                state.demand = 0;
                 if let Some(watch) = state.watch.take() {
                     env.demonitor(&flow, &watch);
                 }
@@ -222,28 +244,50 @@ fn stream_demand<'a>(env: Env<'a>, flow: ResourceArc<Flow>, count: u32, errors: 
             }
             state.errors = errors;
             state.demand = state.demand.saturating_add(count.into());
+            if state.demand > 0
+                && let Some(item) = state.kept.take()
+            {
+                state.demand -= 1;
+                let term = (atoms::item(), item_term(env, &item));
+                // The caller is alive: it is calling.
+                let _ = env.send(&caller, (atoms::selur(), flow.encode(env), term));
+            }
             if state.demand == 0 || state.is_reading {
                 return Ok(());
             }
             if live.is_prompt() {
-                Flow::read(&flow, live, &mut state);
-                return Ok(());
+                return Flow::read(&flow, live, &mut state);
             }
             state.is_reading = true;
             drop(state);
             let flow = flow.clone();
-            live.run(move |live| Flow::read(&flow, live, &mut flow.lock()));
+            live.run(move |live| Flow::read_on(&flow, live, &mut flow.lock()));
             Ok(())
         })?;
         Ok(atoms::ok().encode(env))
     })
 }
 
+/// Tells the owner of a stream, if it waits for items, that none come because of what another process does.
+fn bereave(env: Env<'_>, flow: &ResourceArc<Flow>, state: &State, by: &LocalPid) {
+    if let Some(owner) = state.bereft(by) {
+        let failure = Failure::new(
+            Status::Cancelled,
+            "another process closed the stream, or reads it",
+        );
+        let ended = failure.encode(env, state.errors);
+        // Who is gone misses nothing.
+        let _ = env.send(&owner, (atoms::selur(), flow.encode(env), ended));
+    }
+}
+
 /// Ends a stream. Nothing comes of it any more once this has returned.
 #[rustler::nif]
 fn stream_close<'a>(env: Env<'a>, flow: ResourceArc<Flow>) -> Term<'a> {
     guarded(env, Errors::Plain, || {
-        flow.lock().end();
+        let mut state = flow.lock();
+        bereave(env, &flow, &state, &env.pid());
+        state.end();
         Ok(atoms::ok().encode(env))
     })
 }

@@ -112,6 +112,87 @@ defmodule Selur.StreamsTest do
     end)
   end
 
+  # Enumerates in a process of its own, which waits in the first item until it is told to go on, and tells how it ended.
+  defp enumerate(stream) do
+    parent = self()
+
+    spawn_link(fn ->
+      each = fn _ ->
+        send(parent, {:looks, self()})
+        unless Process.get(:goes), do: receive(do: (:go -> Process.put(:goes, true)))
+      end
+
+      ended =
+        try do
+          Enum.each(stream, each)
+        rescue
+          error in Selur.Error -> error.status
+        end
+
+      {:messages, left} = Process.info(self(), :messages)
+      send(parent, {:ended, self(), ended, left})
+    end)
+  end
+
+  test "an enumeration ends when its stream is closed, or its bridge freed, while nothing is being read" do
+    for ends <- [fn _, stream -> Selur.Stream.close(stream) end, fn bridge, _ -> Bridge.free(bridge) end] do
+      bridge = simulated()
+      {:ok, events} = Bridge.events(bridge)
+      for number <- 1..60, do: Bridge.create_volume!(bridge, "data-#{number}")
+      reader = enumerate(events)
+      assert_receive {:looks, ^reader}, patience()
+      # As many as are under way while one is looked at.
+      eventually("what it asked for has come", fn ->
+        Process.info(reader, :message_queue_len) == {:message_queue_len, 16}
+      end)
+
+      :ok = ends.(bridge, events)
+      send(reader, :go)
+      assert_receive {:ended, ^reader, :invalid_request, []}, patience()
+    end
+  end
+
+  test "an enumeration that waits ends when another process closes its stream, or reads it", %{bridge: bridge} do
+    for {ends, says} <- [{&Selur.Stream.close/1, :cancelled}, {&Selur.Stream.demand(&1, 1), :cancelled}] do
+      {:ok, events} = Bridge.events(bridge)
+      Bridge.create_volume!(bridge, "data-#{says}-#{System.unique_integer([:positive])}")
+      reader = enumerate(events)
+      assert_receive {:looks, ^reader}, patience()
+      send(reader, :go)
+      eventually("it waits", fn -> Process.info(reader, :status) == {:status, :waiting} end)
+      :ok = ends.(events)
+      assert_receive {:ended, ^reader, ^says, []}, patience()
+    end
+  end
+
+  test "what another process asked for is forgotten, and what it had coming is kept", %{bridge: bridge} do
+    {:ok, %{ref: ref} = events} = Bridge.events(bridge)
+    parent = self()
+
+    other =
+      spawn_link(fn ->
+        :ok = Selur.Stream.demand(events, 100)
+        send(parent, :asked)
+        receive(do: (message -> send(parent, {:told, message})))
+        receive(do: (:never -> :ok))
+      end)
+
+    assert_receive :asked, patience()
+    :ok = Selur.Stream.demand(events, 0)
+    assert_receive {:told, {:selur, ^ref, {:error, :cancelled}}}, patience()
+    for number <- 1..5, do: Bridge.create_volume!(bridge, "data-#{number}")
+    refute_receive {:selur, ^ref, _}, 50
+    :ok = Selur.Stream.demand(events, 2)
+
+    for number <- 1..2 do
+      assert_receive {:selur, ^ref, {:item, item}}, patience()
+      assert JSON.decode!(item)["event"]["subject"] == "data-#{number}"
+    end
+
+    refute_receive {:selur, ^ref, _}, 50
+    assert Process.alive?(other)
+  end
+
   test "a stream can be opened in an asynchronous call", %{bridge: bridge, id: id} do
     request = Bridge.exec_async(bridge, id, ["echo", "hello"])
     assert_receive {:selur, ^request, {:ok, %Selur.Stream{} = stream}}, patience()

@@ -13,7 +13,8 @@ defmodule Selur.Stream do
       [{:stdout, "hello\\n"}, {:exit, 0}]
 
   **As messages, with demand.** Nothing comes that was not asked for, so no mailbox is flooded, and whoever writes is held
-  back. `demand/2` asks for so many items more; each comes to the process that asked last:
+  back. `demand/2` asks for so many items more; each comes to the process that asked last. One that waits for items and is
+  replaced, or whose stream another process closes, is told `{:error, :cancelled}`:
 
       {:selur, stream.ref, {:item, item}}
       {:selur, stream.ref, :done}              # there are no more
@@ -59,7 +60,8 @@ defmodule Selur.Stream do
   @piece_bytes 65_536
 
   @doc """
-  Asks for so many items more. They come to this process, which owns the stream from now on.
+  Asks for so many items more. They come to this process, which owns the stream from now on. What another process asked
+  for and did not get yet is forgotten.
 
       iex> {:ok, bridge} = Selur.Bridge.new(runtime: :simulated)
       iex> {:ok, stream} = Selur.Bridge.events(bridge)
@@ -141,8 +143,8 @@ defmodule Selur.Stream do
 
     def reduce(%Selur.Stream{ref: ref} = stream, acc, fun) do
       start = fn ->
-        ask(ref, @ahead)
-        stream
+        with {:error, error} <- Native.stream_demand(ref, @ahead, :detailed), do: raise(error)
+        {stream, nil}
       end
 
       Stream.resource(start, &next/1, &stop/1).(acc, fun)
@@ -152,26 +154,27 @@ defmodule Selur.Stream do
     def member?(_stream, _item), do: {:error, __MODULE__}
     def slice(_stream), do: {:error, __MODULE__}
 
-    defp next(%Selur.Stream{ref: ref} = stream) do
+    # While more can be asked for, something comes. Once that is refused, for the stream has ended, what came before is
+    # in the mailbox, the word of its end too; without one it was ended by somebody else.
+    defp next({%Selur.Stream{ref: ref} = stream, refused}) do
       receive do
-        {:selur, ^ref, {:item, item}} ->
-          _ = Native.stream_demand(ref, 1, :detailed)
-          {[item], stream}
-
-        {:selur, ^ref, :done} ->
-          {:halt, stream}
-
-        {:selur, ^ref, {:error, error}} ->
-          raise error
+        {:selur, ^ref, {:item, item}} -> {[item], {stream, refused || ask(ref)}}
+        {:selur, ^ref, :done} -> {:halt, {stream, refused}}
+        {:selur, ^ref, {:error, error}} -> raise error
+      after
+        if(refused, do: 0, else: :infinity) -> raise refused
       end
     end
 
-    defp ask(ref, count) do
-      with {:error, error} <- Native.stream_demand(ref, count, :detailed), do: raise(error)
+    defp ask(ref) do
+      case Native.stream_demand(ref, 1, :detailed) do
+        :ok -> nil
+        {:error, error} -> error
+      end
     end
 
     # What was asked for and not looked at is in the mailbox.
-    defp stop(%Selur.Stream{ref: ref}) do
+    defp stop({%Selur.Stream{ref: ref}, _}) do
       Native.stream_close(ref)
       flush(ref)
     end
