@@ -40,6 +40,11 @@ impl Asked {
     /// Tells the process what came of it.
     pub(crate) fn answer(self, live: &Arc<Live>, response: Response) {
         self.unwatch();
+        let request = self.request.clone();
+        request.answering(|| self.tell(live, response));
+    }
+
+    fn tell(self, live: &Arc<Live>, response: Response) {
         if self.shape != Shape::Stream || !response.is_success() {
             let (shape, errors) = (self.shape, self.errors);
             return self
@@ -66,8 +71,8 @@ impl Asked {
     /// Tells the process that it was not begun.
     pub(crate) fn fail(self, failure: &Failure) {
         self.unwatch();
-        let errors = self.errors;
-        self.reply.send(|env| failure.encode(env, errors));
+        let (request, errors) = (self.request.clone(), self.errors);
+        request.answering(|| self.reply.send(|env| failure.encode(env, errors)));
     }
 }
 

@@ -21,6 +21,7 @@ mod atoms {
         ok, error, selur, pending, item, done, nil, infinity, plain, detailed,
         stdout, stderr, exit, status, message, code,
         version, backend, engine, shared, rootless_ids, guest, sha256, bytes, memory_size,
+        open, answered, elsewhere,
         struct_key = "__struct__",
         exception_key = "__exception__",
         selur_error = "Elixir.Selur.Error",

@@ -30,6 +30,10 @@ pub(crate) struct Request {
     live: Weak<Live>,
     number: Arc<AtomicU64>,
     watch: Mutex<Option<Monitor>>,
+    /// Who began it, and is told.
+    owner: Option<LocalPid>,
+    /// Whether the answer was sent; locked while it is, so that whoever has it finds it marked.
+    is_answered: Mutex<bool>,
 }
 
 #[rustler::resource_impl]
@@ -49,6 +53,13 @@ impl Request {
     /// Gives it the number that the bridge knows it by.
     fn begun(&self, number: u64) {
         self.number.store(number, Ordering::Release);
+    }
+
+    /// Sends the answer.
+    pub(crate) fn answering(&self, send: impl FnOnce()) {
+        let mut is_answered = self.is_answered.lock().unwrap_or_else(PoisonError::into_inner);
+        send();
+        *is_answered = true;
     }
 
     /// Asks for an early end, which is answered as any other. Does nothing once it is answered.
@@ -75,6 +86,7 @@ impl Asked {
     ) -> Asked {
         let request = ResourceArc::new(Request {
             live: Arc::downgrade(live),
+            owner: Some(env.pid()),
             ..Request::default()
         });
         let watch = env.monitor(&request, &env.pid());
@@ -163,7 +175,12 @@ pub(crate) fn ask<'a>(
     match wanted.tag {
         Some(_) => result,
         None => {
-            let request = ResourceArc::new(Request::default()).encode(env);
+            let request = ResourceArc::new(Request {
+                owner: Some(env.pid()),
+                is_answered: Mutex::new(true),
+                ..Request::default()
+            });
+            let request = request.encode(env);
             // The caller is alive: it is calling.
             let _ = env.send(&env.pid(), (atoms::selur(), request, result));
             request
@@ -315,9 +332,21 @@ fn ping<'a>(env: Env<'a>, bridge: ResourceArc<Held>, text: Binary<'a>, errors: O
     })
 }
 
-/// Asks for an early end of what an asynchronous call began.
+/// What the caller can expect of a request: nothing if another process began it, else its answer, or that it was sent.
 #[rustler::nif]
-fn cancel<'a>(env: Env<'a>, request: ResourceArc<Request>) -> Term<'a> {
+fn request_state<'a>(env: Env<'a>, request: ResourceArc<Request>) -> Term<'a> {
+    let is_answered = *request.is_answered.lock().unwrap_or_else(PoisonError::into_inner);
+    let state = match is_answered {
+        _ if request.owner != Some(env.pid()) => atoms::elsewhere(),
+        true => atoms::answered(),
+        false => atoms::open(),
+    };
+    state.encode(env)
+}
+
+/// Asks for an early end of what an asynchronous call began; the bridge is looked at by its kind alone.
+#[rustler::nif]
+fn cancel<'a>(env: Env<'a>, _bridge: Option<ResourceArc<Held>>, request: ResourceArc<Request>) -> Term<'a> {
     guarded(env, Errors::Plain, || {
         request.cancel();
         Ok(atoms::ok().encode(env))

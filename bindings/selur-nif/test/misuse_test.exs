@@ -168,6 +168,32 @@ defmodule Selur.MisuseTest do
     refute_received {:selur, _, _}
   end
 
+  test "a result that never comes is not waited for" do
+    bridge = simulated()
+
+    for begin <- [
+          fn -> Bridge.ping_async(bridge, "hi") end,
+          fn -> Bridge.create_container_async(bridge, "nginx") end
+        ],
+        timeout <- [0, 10, :infinity] do
+      request = begin.()
+      assert {:ok, _} = Bridge.await(request)
+      assert_raise ArgumentError, ~r/taken before/, fn -> Bridge.await(request, timeout) end
+    end
+
+    wait = Bridge.wait_container_async(bridge, running(bridge))
+
+    awaits = fn ->
+      assert_raise(ArgumentError, ~r/process that began it/, fn -> Bridge.await(wait, 10) end)
+    end
+
+    awaits |> Task.async() |> Task.await(patience())
+    # Nor did that cancel it.
+    refute_received {:selur, ^wait, _}
+    assert Bridge.cancel(bridge, wait) == :ok
+    assert Bridge.await(wait) == {:error, :cancelled}
+  end
+
   test "a panic is an internal error, on a scheduler and on a bridge's own thread" do
     elsewhere = simulated(guest: {:bytes, Selur.Test.Guests.never_answers()})
 

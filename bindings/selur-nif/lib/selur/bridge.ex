@@ -552,7 +552,8 @@ defmodule Selur.Bridge do
 
   @doc """
   Waits for the result of a request that this process began. After `timeout` milliseconds the request is cancelled, and the
-  result is `{:error, :timeout}`, unless it came at that very moment.
+  result is `{:error, :timeout}`, unless it came at that very moment. Raises an `ArgumentError` for what would never come: a
+  result that was awaited before, or a request of another process.
 
       iex> {:ok, bridge} = Selur.Bridge.new(runtime: :simulated)
       iex> request = Selur.Bridge.create_container_async(bridge, "nginx")
@@ -561,21 +562,7 @@ defmodule Selur.Bridge do
       32
   """
   @spec await(request, timeout) :: :ok | {:ok, term} | error
-  def await(request, timeout \\ :infinity) when is_reference(request) do
-    receive do
-      {:selur, ^request, result} -> result
-    after
-      timeout ->
-        Native.cancel(request)
-
-        # A cancelled request is answered at once.
-        receive do
-          {:selur, ^request, {:error, :cancelled}} -> {:error, :timeout}
-          {:selur, ^request, {:error, %{status: :cancelled} = error}} -> {:error, %{error | status: :timeout}}
-          {:selur, ^request, result} -> result
-        end
-    end
-  end
+  def await(request, timeout \\ :infinity) when is_reference(request), do: Requests.take(request, timeout)
 
   @doc """
   Cancels a request that was begun. Its result still comes, and is `{:error, :cancelled}` unless it was there already.
@@ -589,7 +576,8 @@ defmodule Selur.Bridge do
       {:error, :cancelled}
   """
   @spec cancel(t, request) :: :ok
-  def cancel(bridge, request) when is_reference(bridge) and is_reference(request), do: Native.cancel(request)
+  def cancel(bridge, request) when is_reference(bridge) and is_reference(request),
+    do: Native.cancel(bridge, request)
 
   defp exec_spec([word | _] = words) when is_binary(word), do: Selur.JSON.encode(%{command: words})
   defp exec_spec(spec), do: Requests.json(spec)

@@ -34,8 +34,13 @@ defmodule Selur.Native do
   @spec call(reference, reference | nil, binary, settings) :: result | reference
   def call(_bridge, _tag, _frame, _settings), do: missing()
 
-  @spec cancel(reference) :: :ok
-  def cancel(_request), do: missing()
+  # With the bridge that it is said to be of, or nil.
+  @spec cancel(reference | nil, reference) :: :ok
+  def cancel(_bridge, _request), do: missing()
+
+  # For who would wait for its result. Once it is `:answered`, the result is in the mailbox, unless it was taken.
+  @spec request_state(reference) :: :open | :answered | :elsewhere
+  def request_state(_request), do: missing()
 
   @spec stream_demand(reference, non_neg_integer, errors) :: :ok | {:error, term}
   def stream_demand(_stream, _count, _errors), do: missing()

@@ -4,6 +4,8 @@ defmodule Selur.Requests do
 
   alias Selur.{Error, Native, Protocol}
 
+  @taken "the result of this request was taken before: each comes once"
+
   @doc """
   Defines a request: a function that waits, its twin that raises, and its twin that does not wait.
 
@@ -124,6 +126,32 @@ defmodule Selur.Requests do
   @spec begin(reference, atom, [iodata | nil], Native.settings()) :: reference
   def begin(bridge, command, fields, settings),
     do: Native.submit(bridge, nil, Protocol.code(command), given(fields), settings)
+
+  @doc "Waits for the result of a request that this process began, and cancels it after so long."
+  @spec take(reference, timeout) :: Native.result()
+  def take(request, timeout) do
+    case Native.request_state(request) do
+      :open ->
+        receive(do: ({:selur, ^request, result} -> result), after: (timeout -> give_up(request)))
+
+      :answered ->
+        receive(do: ({:selur, ^request, result} -> result), after: (0 -> raise(ArgumentError, @taken)))
+
+      :elsewhere ->
+        raise ArgumentError, "a request is awaited by the process that began it"
+    end
+  end
+
+  # A cancelled request is answered at once.
+  defp give_up(request) do
+    Native.cancel(nil, request)
+
+    receive do
+      {:selur, ^request, {:error, :cancelled}} -> {:error, :timeout}
+      {:selur, ^request, {:error, %{status: :cancelled} = error}} -> {:error, %{error | status: :timeout}}
+      {:selur, ^request, result} -> result
+    end
+  end
 
   @doc "The value of a success."
   @spec unwrap!(:ok | {:ok, value} | {:error, Error.t()}) :: :ok | value when value: term
