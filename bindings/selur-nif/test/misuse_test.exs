@@ -194,6 +194,22 @@ defmodule Selur.MisuseTest do
     assert Bridge.await(wait) == {:error, :cancelled}
   end
 
+  test "options are what they are said to be" do
+    bridge = simulated()
+    id = running(bridge)
+    assert_raise ArgumentError, fn -> Bridge.delete_container(bridge, id, force: "false") end
+    assert Bridge.delete_container(bridge, id, force: false) == {:error, :invalid_state}
+    assert Bridge.new(guest: "/nowhere/selur.wasm", errors: nil) == {:error, :internal_error}
+    request = Bridge.wait_container_async(bridge, id)
+    assert_raise ArgumentError, fn -> Bridge.cancel(make_ref(), request) end
+    assert_raise ArgumentError, fn -> Bridge.cancel(request, request) end
+    assert Bridge.await(request, 0) == {:error, :timeout}
+    # A path as Elixir's own functions take it, also a relative one.
+    real = Bridge.new!(runtime: :oci, state_root: folder())
+    assert {:error, %Error{message: message}} = Bridge.load_image(real, 'nowhere/ж.tar', errors: :detailed)
+    assert message =~ Path.expand("nowhere/ж.tar")
+  end
+
   test "a panic is an internal error, on a scheduler and on a bridge's own thread" do
     elsewhere = simulated(guest: {:bytes, Selur.Test.Guests.never_answers()})
 

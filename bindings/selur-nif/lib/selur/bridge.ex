@@ -85,8 +85,8 @@ defmodule Selur.Bridge do
   """
   @spec new(Path.t() | keyword) :: {:ok, t} | error
   def new(options) when options == [] or is_tuple(hd(options)) do
-    case {Opening.open(options), Keyword.get(options, :errors, :plain)} do
-      {{:error, error}, :plain} -> {:error, error.status}
+    case {Opening.open(options), Keyword.get(options, :errors)} do
+      {{:error, error}, errors} when errors in [nil, :plain] -> {:error, error.status}
       {opened, _} -> opened
     end
   end
@@ -284,7 +284,7 @@ defmodule Selur.Bridge do
       {{:error, :invalid_state}, :ok}
   """
   defrequest delete_container(container :: String.t()), as: :nothing, own: [:force] do
-    [container, if(options[:force], do: "force")]
+    [container, if(Requests.flag(options, :force), do: "force")]
   end
 
   @doc """
@@ -358,7 +358,8 @@ defmodule Selur.Bridge do
   @doc """
   Runs a further process in a running container, and gives its output as a `Selur.Stream`.
 
-  The process is a list of words, or a specification: docs/schemas/exec-spec.schema.json.
+  The process is a list of words, or a specification, docs/schemas/exec-spec.schema.json: a map, a keyword list, or JSON as
+  a binary.
 
       iex> {:ok, bridge} = Selur.Bridge.new(runtime: :simulated)
       iex> {:ok, id} = Selur.Bridge.create_container(bridge, "nginx")
@@ -366,7 +367,9 @@ defmodule Selur.Bridge do
       iex> bridge |> Selur.Bridge.exec!(id, ["echo", "hello"]) |> Enum.to_list()
       [{:stdout, "hello\\n"}, {:exit, 0}]
   """
-  defrequest exec(container :: String.t(), process :: [String.t()] | json), as: :stream, own: [] do
+  defrequest exec(container :: String.t(), process :: [String.t()] | map | keyword | String.t()),
+    as: :stream,
+    own: [] do
     [container, exec_spec(process)]
   end
 
@@ -453,7 +456,7 @@ defmodule Selur.Bridge do
 
   @doc "Takes images from an archive, as `docker save` writes it, or from an OCI layout, and gives them as JSON."
   defrequest load_image(path :: Path.t()), as: :text do
-    [path, Requests.json(options)]
+    [path |> IO.chardata_to_string() |> Path.expand(), Requests.json(options)]
   end
 
   @doc "Sends an image to its registry, and gives its reference and digest as JSON."

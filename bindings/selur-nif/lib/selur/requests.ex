@@ -153,6 +153,16 @@ defmodule Selur.Requests do
     end
   end
 
+  @doc "An option that is true or false, checked."
+  @spec flag(keyword, atom) :: boolean
+  def flag(options, name) do
+    case Keyword.get(options, name) do
+      none when none in [nil, false] -> false
+      true -> true
+      other -> raise ArgumentError, "#{name} can be true or false, not #{inspect(other)}"
+    end
+  end
+
   @doc "The value of a success."
   @spec unwrap!(:ok | {:ok, value} | {:error, Error.t()}) :: :ok | value when value: term
   def unwrap!(:ok), do: :ok
