@@ -45,7 +45,7 @@ cp -R "$guest/Cargo.toml" "$guest/Cargo.lock" "$guest/src" "$stage/guest/"
 
 # 16 pages, minimum and maximum; a stack of 64 KiB that lies first, so that an overflow traps; no names, no paths.
 flags="-Clink-arg=--initial-memory=1048576 -Clink-arg=--max-memory=1048576 -Clink-arg=-zstack-size=65536"
-flags="$flags -Clink-arg=--strip-all -Ctarget-feature=+bulk-memory,+simd128 --remap-path-prefix=$stage=."
+flags="$flags -Clink-arg=--strip-all -Cllvm-args=--disable-lsr -Ctarget-feature=+bulk-memory,+simd128 --remap-path-prefix=$stage=."
 (
   cd "$stage/guest"
   unset RUSTC RUSTC_WRAPPER CARGO_BUILD_TARGET RUSTUP_TOOLCHAIN CARGO_ENCODED_RUSTFLAGS 2>/dev/null || true
