@@ -30,6 +30,7 @@ impl ArenaRange {
 }
 
 /// What a module is made of.
+#[derive(Clone)]
 pub(super) struct Shape {
     pub(super) imports: usize,
     pub(super) exports: Vec<String>,
@@ -59,21 +60,23 @@ impl Instance {
     /// Compiles and starts a module; none is the embedded one.
     pub(super) fn load(module: Option<&[u8]>) -> Result<(Instance, Shape), Error> {
         let engine = shared_engine()?;
-        let module = match module {
-            None => memory::embedded_module(engine).map_err(|error| {
-                let message = format!("the embedded guest does not run on this processor: {error:#}");
-                Error::new(Status::InternalError, message)
-            })?,
-            Some(bytes) => compile(engine, bytes)?,
+        let compiled;
+        let (module, shape) = match module {
+            None => embedded(engine)?,
+            Some(bytes) => {
+                let module = compile(engine, bytes)?;
+                let shape = check(&module)?;
+                compiled = (module, shape);
+                &compiled
+            }
         };
-        let shape = check(&module)?;
-        let instance = Instance::start(engine, &module).map_err(|Broken(how)| {
+        let instance = Instance::start(engine, module).map_err(|Broken(how)| {
             Error::new(
                 Status::InternalError,
                 format!("the guest fails when it is loaded: {how}"),
             )
         })??;
-        Ok((instance, shape))
+        Ok((instance, shape.clone()))
     }
 
     /// Instantiates a module of the right shape. The outer error is a trap, the inner a refusal.
@@ -305,6 +308,20 @@ fn shared_engine() -> Result<&'static Engine, Error> {
     engine
         .as_ref()
         .map_err(|how| Error::new(Status::InternalError, format!("wasmtime does not start: {how}")))
+}
+
+/// The embedded module, loaded once: it is the same for every bridge of this process.
+fn embedded(engine: &Engine) -> Result<&'static (Module, Shape), Error> {
+    static MODULE: OnceLock<Result<(Module, Shape), Error>> = OnceLock::new();
+    let loaded = MODULE.get_or_init(|| {
+        let module = memory::embedded_module(engine).map_err(|error| {
+            let message = format!("the embedded guest does not run on this processor: {error:#}");
+            Error::new(Status::InternalError, message)
+        })?;
+        let shape = check(&module)?;
+        Ok((module, shape))
+    });
+    loaded.as_ref().map_err(Error::clone)
 }
 
 #[cfg(feature = "compiler")]
