@@ -91,6 +91,10 @@ bench-runtime *arguments:
 bench-logs:
     cargo run --release --locked --package selur-runtime --example log_latency
 
+# What a copy costs whole and in pieces
+bench-copies:
+    cargo run --release --locked --package selur-core --example copy_in_pieces
+
 # What the guest's budget costs a call
 bench-budget:
     cargo run --release --locked --package selur-core --example guest_budget

@@ -10,7 +10,6 @@ use rustler::{
     Binary, Encoder, Env, Monitor, NifTuple, NifUnitEnum, NifUntaggedEnum, Resource, ResourceArc, Term,
 };
 use selur_core::{Begun, Bridge, Command};
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -18,11 +17,6 @@ use std::time::Duration;
 /// The longest payload, and the longest frame.
 const MAX_PAYLOAD_BYTES: usize = 262_144;
 const MAX_FRAME_BYTES: usize = MAX_PAYLOAD_BYTES + 5;
-
-thread_local! {
-    /// Where a scheduler makes its pings, as long as the longest that it made.
-    static PING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A request that is under way, as a term: what an asynchronous call gives, and what watches the caller.
 #[derive(Default)]
@@ -305,29 +299,8 @@ fn ping<'a>(env: Env<'a>, bridge: ResourceArc<Held>, text: Binary<'a>, errors: O
             if !live.is_prompt() {
                 return Ok(atoms::pending().encode(env));
             }
-            let bytes = text.as_slice();
-            // What is too long is refused as what is a byte too long.
-            let bytes = bytes.get(..=MAX_PAYLOAD_BYTES).unwrap_or(bytes);
-            let begun = PING.with_borrow_mut(|frame| {
-                frame.clear();
-                frame.push(Command::Ping.code());
-                frame.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-                frame.extend_from_slice(bytes);
-                live.bridge.begin(frame)
-            })?;
-            Ok(match begun {
-                Begun::Answered(response) if response.is_success() => {
-                    (atoms::ok(), binary(env, response.data())).encode(env)
-                }
-                Begun::Answered(response) => {
-                    answer::encode(env, &response, Shape::Text, errors.unwrap_or(bridge.errors))
-                }
-                // Our guest never does.
-                Begun::Pending(number) => {
-                    live.bridge.cancel(number);
-                    return Err(Failure::freed());
-                }
-            })
+            let shown = live.bridge.ping_with(text.as_slice(), |data| binary(env, data))?;
+            Ok((atoms::ok(), shown).encode(env))
         })
     })
 }

@@ -74,11 +74,15 @@ impl Bridge {
             Some(payload) => input::payload(payload)?,
             None => Default::default(),
         };
-        let response = with_ping(&payload, |frame| match self.guest {
-            GuestOf::Selur => Ok(core.call(frame).map_err(Failure::from)?),
-            GuestOf::Others => self.answer(py, frame, None),
-        });
-        success(py, &response?)
+        match self.guest {
+            GuestOf::Selur => Ok(core
+                .ping_with(&payload, |data| PyBytes::new(py, data))
+                .map_err(Failure::from)?),
+            GuestOf::Others => {
+                let head = input::head(Command::Ping, payload.len())?;
+                success(py, &self.answer(py, &[&head, &*payload].concat(), None)?)
+            }
+        }
     }
 
     /// Carries out a frame as it is: command byte, payload length as u32 in little-endian order, payload. Gives its answer,
@@ -246,25 +250,6 @@ impl Drop for Bridge {
         Python::try_attach(|py| py.detach(|| drop(core.take())));
         drop(core);
     }
-}
-
-/// Shows the frame of a ping. A short one is made without asking for memory.
-fn with_ping<R>(payload: &[u8], show: impl FnOnce(&[u8]) -> R) -> R {
-    const SHORT: usize = 512;
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let head = [Command::Ping.code(), length[0], length[1], length[2], length[3]];
-    let end = head.len() + payload.len();
-    let mut short = [0; SHORT];
-    if let Some(frame) = short.get_mut(..end) {
-        let (begin, rest) = frame.split_at_mut(head.len());
-        begin.copy_from_slice(&head);
-        rest.copy_from_slice(payload);
-        return show(frame);
-    }
-    let mut frame = Vec::with_capacity(end);
-    frame.extend_from_slice(&head);
-    frame.extend_from_slice(payload);
-    show(&frame)
 }
 
 /// How long the answer of a cancelled request may take, which is there at once.

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use selur_core::Command;
+use selur_core::{Command, Frame};
 use std::borrow::Cow;
 
 /// The bytes of `bytes`, `bytearray`, `memoryview` and what else has a buffer.
@@ -35,4 +35,10 @@ pub(crate) fn command(from: &Bound<'_, PyAny>) -> Result<Command, Failure> {
         Err(_) => from.extract::<u8>().ok().and_then(Command::from_code),
     };
     command.ok_or_else(|| Failure::invalid(format!("{from} is no command: see the table in docs/API.md")))
+}
+
+/// The head of a frame with so long a payload.
+pub(crate) fn head(command: Command, payload_length: usize) -> Result<[u8; 5], Failure> {
+    Frame::head(command, payload_length)
+        .ok_or_else(|| Failure::invalid("no payload is longer than 262,144 bytes: send less at once"))
 }

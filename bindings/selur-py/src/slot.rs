@@ -221,8 +221,7 @@ impl State {
                 "a frame of {end} bytes does not fit into this slot: reserve more"
             ))
         })?;
-        let length = u32::try_from(payload_length).unwrap_or(u32::MAX).to_le_bytes();
-        let head = [command.code(), length[0], length[1], length[2], length[3]];
+        let head = input::head(command, payload_length)?;
         // SAFETY: the slot is held: it is in this state, which whoever calls has locked.
         unsafe { region.write(&head) };
         Ok(place)

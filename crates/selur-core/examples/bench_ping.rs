@@ -4,8 +4,8 @@
 //! the mean of [`BATCH`] pings, for one alone is shorter than reading the clock twice. The ways are those of
 //! bindings/selur-ffi/benches/c/ping.c.
 
-use selur_core::{Backend, Bridge, Command, Error, Slot, Submission};
-use selur_protocol::{Frame, HEADER_BYTES};
+use selur_core::{Backend, Bridge, Command, Error, Frame, Slot};
+use selur_protocol::HEADER_BYTES;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -26,20 +26,22 @@ fn main() -> Result<(), Error> {
 
         let mut slot = bridge.reserve(frame.len())?;
         slot.write_at(0, &frame)?;
-        let mut held = Some(slot);
         // The payload lies in the slot already: a program that uses slots makes it there.
-        report("in place, one slot", &mut || {
-            in_place(&mut held, &frame[..HEADER_BYTES])
-        })?;
+        report("in place, one slot", &mut || in_place(&mut slot))?;
         report("in one slot, payload written each time", &mut || {
-            in_place(&mut held, &frame)
+            slot.write_at(0, &frame)?;
+            in_place(&mut slot)
         })?;
-        drop(held);
-        // The same blocks are given out again, in which the payload still lies.
+        drop(slot);
+        // The same blocks are given out again, in which the frame still lies.
         report("in place, reserve + submit + release", &mut || {
-            in_place(&mut Some(bridge.reserve(frame.len())?), &frame[..HEADER_BYTES])
+            in_place(&mut bridge.reserve(frame.len())?)
         })?;
         report("by copy", &mut || {
+            black_box(bridge.ping_with(&payload, |data| data.last().copied())?);
+            Ok(())
+        })?;
+        report("by copy, and the answer kept", &mut || {
             black_box(bridge.call(&frame)?.data().last());
             Ok(())
         })?;
@@ -47,15 +49,9 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the begin of a frame, submits it all, and reads the answer's last byte.
-fn in_place(held: &mut Option<Slot>, begin: &[u8]) -> Result<(), Error> {
-    if let Some(mut slot) = held.take() {
-        slot.write_at(0, begin)?;
-        if let Submission::Ready(answer) = slot.submit()? {
-            black_box(answer.with(|data| data.last().copied()));
-            *held = Some(answer.into_slot());
-        }
-    }
+/// Submits the frame in a slot, and reads the answer's last byte.
+fn in_place(slot: &mut Slot) -> Result<(), Error> {
+    black_box(slot.exchange_with(|data| data.last().copied())?);
     Ok(())
 }
 

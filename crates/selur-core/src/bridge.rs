@@ -2,9 +2,9 @@
 
 use crate::deadline;
 use crate::driver::{self, Admitted};
-use crate::guest::{Broken, GuestFacts};
+use crate::guest::{Broken, GuestFacts, PIECE_BYTES};
 use crate::options::{Backend, BridgeBuilder, CreateOptions, Deletion};
-use crate::shared::{Access, Shared};
+use crate::shared::{Access, Shared, settled, sparing};
 use crate::slot::Slot;
 use crate::state::{Sink, State};
 use crate::ticket::{self, Cell, Ticket};
@@ -69,9 +69,9 @@ pub struct Info {
 
 /// What became of a request that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum Begun<T = Response> {
     /// The answer was there at once.
-    Answered(Response),
+    Answered(T),
     /// The answer comes to [`Bridge::completions`] under this number.
     Pending(u64),
 }
@@ -185,10 +185,44 @@ impl Bridge {
     /// # Errors
     /// `invalid_request`: over 262,144 bytes.
     pub fn ping(&self, text: &str) -> Result<String, Error> {
-        let data = self
-            .call(&Bridge::frame_of(Command::Ping, &[text])?)?
-            .into_result()?;
+        let data = self.ping_with(text.as_bytes(), |data| data.to_vec())?;
         String::from_utf8(data).map_err(|_| surprising("ping", "bytes that are not UTF-8"))
+    }
+
+    /// Answers the same bytes, which must be UTF-8, and shows them where the guest left them: they are copied once, in. It
+    /// waits for nothing.
+    ///
+    /// `read` is called with the bridge locked: it must not use the bridge, nor anything of it.
+    ///
+    /// ```
+    /// use selur_core::{Backend, Bridge};
+    ///
+    /// let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
+    /// assert_eq!(bridge.ping_with(b"hi", |data| data.len())?, 2);
+    /// # Ok::<(), selur_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `invalid_request`: over 262,144 bytes, or bytes that are not UTF-8.
+    pub fn ping_with<R>(&self, payload: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<R, Error> {
+        let Some(head) = Frame::head(Command::Ping, payload.len()) else {
+            return Err(Error::new(
+                Status::InvalidRequest,
+                Reason::PayloadTooLong.message(),
+            ));
+        };
+        let read = sparing(read);
+        let shown = self
+            .shared()
+            .ask(Access::Caller, |state| state.ping(&head, payload, read))?;
+        match shown {
+            Ok(shown) => Ok(settled(shown)),
+            // This says why it was refused.
+            Err(read) => {
+                let data = self.call(&[&head, payload].concat())?.into_result()?;
+                Ok(settled(read(&data)))
+            }
+        }
     }
 
     /// Makes a container, pulling its image if need be.
@@ -351,10 +385,6 @@ impl Bridge {
             let message = format!("{field:?} contains a NUL character, which separates fields: leave it out");
             return Err(Error::new(Status::InvalidRequest, message));
         }
-        Bridge::frame_of(command, fields)
-    }
-
-    fn frame_of(command: Command, fields: &[&str]) -> Result<Vec<u8>, Error> {
         let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
         let bytes: usize = fields.iter().map(|field| field.len() + 1).sum();
         let mut frame = vec![0; HEADER_BYTES + bytes];
@@ -510,8 +540,16 @@ impl Bridge {
             return Ok(None);
         }
         self.shared().ask(Access::Caller, |state| {
-            let response = state.ping(frame)?;
-            Ok(response.map(|response| (state.number(), response)))
+            // One more, for whoever puts a 0 behind it: that would be a second allocation.
+            let copy = |data: &[u8]| {
+                let mut bytes = Vec::with_capacity(data.len() + 1);
+                for piece in data.chunks(PIECE_BYTES) {
+                    bytes.extend_from_slice(piece);
+                }
+                Response::success(bytes)
+            };
+            let pinged = state.ping(frame, &[], copy)?;
+            Ok(pinged.ok().map(|response| (state.number(), response)))
         })
     }
 }

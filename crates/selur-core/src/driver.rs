@@ -49,23 +49,60 @@ pub(crate) enum Admitted {
 }
 
 impl State {
-    /// Answers a ping by copy; nothing if this is none, or one for which no slot is there yet.
-    pub(crate) fn ping(&mut self, frame: &[u8]) -> Result<Option<Response>, Broken> {
-        let region = match self.slots.resident(&mut self.guest)? {
-            Some(region) if frame.len() <= region.bytes as usize => region,
-            _ => return Ok(None),
+    /// Answers a ping whose frame is `head` and `rest`, and shows its data where it lies. Gives `read` back if this is none,
+    /// or if there is no slot for it.
+    pub(crate) fn ping<R, F: FnOnce(&[u8]) -> R>(
+        &mut self,
+        head: &[u8],
+        rest: &[u8],
+        read: F,
+    ) -> Result<Result<R, F>, Broken> {
+        let frame_bytes = head.len() + rest.len();
+        let Some((region, is_resident)) = self.slot_for(frame_bytes)? else {
+            return Ok(Err(read));
         };
-        let frame_bytes = frame.len() as u32;
-        self.guest.memory().write(region.offset, frame)?;
-        if !self.guest.ping(region.handle, frame_bytes)? {
-            return Ok(None);
+        let memory = self.guest.memory();
+        memory.write(region.offset, head)?;
+        memory.write(region.offset + head.len() as u32, rest)?;
+        let shown = self.show_ping(region, frame_bytes as u32, read)?;
+        if !is_resident {
+            self.slots.release(&mut self.guest, region)?;
+        }
+        Ok(shown)
+    }
+
+    /// Shows the data of the ping in a slot where it lies. Gives `read` back if there is none.
+    #[inline]
+    pub(crate) fn show_ping<R, F: FnOnce(&[u8]) -> R>(
+        &mut self,
+        region: Region,
+        frame_bytes: u32,
+        read: F,
+    ) -> Result<Result<R, F>, Broken> {
+        // Foreign code may change the bytes at any time: this saves a call for other commands, and decides nothing.
+        let is_ping = self.guest.memory().byte(region.offset)? == Command::Ping.code()
+            && self.guest.ping(region.handle, frame_bytes)?;
+        if !is_ping {
+            return Ok(Err(read));
         }
         let header = HEADER_BYTES as u32;
-        let data = self
-            .guest
-            .memory()
-            .to_vec(region.offset + header, frame_bytes - header)?;
-        Ok(Some(Response::success(data)))
+        let memory = self.guest.memory();
+        memory
+            .with(region.offset + header, frame_bytes - header, read)
+            .map(Ok)
+    }
+
+    /// The slot that is kept for frames by copy, else one for this frame alone; and which it is.
+    #[inline]
+    fn slot_for(&mut self, frame_bytes: usize) -> Result<Option<(Region, bool)>, Broken> {
+        match self.slots.resident(&mut self.guest)? {
+            Some(region) if frame_bytes <= region.bytes as usize => Ok(Some((region, true))),
+            _ => {
+                let bytes = u32::try_from(frame_bytes).unwrap_or(u32::MAX);
+                let region = self.slots.reserve(&mut self.guest, bytes)?;
+                Ok(region.map(|region| (region, false)))
+            }
+        }
     }
 
     /// Takes a request: into the kernel, else into one of the lines before it.
@@ -198,13 +235,8 @@ impl State {
             let reason = Frame::parse(frame).err().unwrap_or(Reason::PayloadTooLong);
             return Ok(Reply::Ready(message::failure(reason, None, &Subject::default())));
         }
-        let resident = self.slots.resident(&mut self.guest)?;
-        let (region, is_resident) = match resident {
-            Some(region) if frame.len() <= region.bytes as usize => (region, true),
-            _ => match self.slots.reserve(&mut self.guest, frame.len() as u32)? {
-                Some(region) => (region, false),
-                None => return Ok(Reply::Ready(arena_full().into())),
-            },
+        let Some((region, is_resident)) = self.slot_for(frame.len())? else {
+            return Ok(Reply::Ready(arena_full().into()));
         };
         self.guest.memory().write(region.offset, frame)?;
         let submitted = self.exchange_in(region, frame.len() as u32)?;

@@ -61,7 +61,7 @@ pub use stream::{Blocking, Session, SessionWriter, Stream};
 pub use streams::TakenStream;
 pub use ticket::Ticket;
 
-pub use selur_protocol::{Command, ContainerId, Signal, Status};
+pub use selur_protocol::{Command, ContainerId, Frame, Signal, Status};
 pub use selur_runtime::doctor;
 pub use selur_runtime::{
     AttachOptions, Capabilities, ContainerProcess, ContainerSpec, DockerOptions, Event, EventItem, EventKind,

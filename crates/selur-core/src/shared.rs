@@ -286,13 +286,25 @@ impl Shared {
         if state.poison.is_some() {
             return None;
         }
-        // A reader that panics changed nothing: it must not break the bridge for others.
         let result = catch_unwind(AssertUnwindSafe(|| read(&state)));
         drop(state);
-        result.unwrap_or_else(|panic| resume_unwind(panic))
+        settled(result)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A caller's code, to be run with the lock held. A reader that panics changed nothing: it must not break the bridge for
+/// others, and goes on by [`settled`] when the lock is released.
+#[inline]
+pub(crate) fn sparing<R>(read: impl FnOnce(&[u8]) -> R) -> impl FnOnce(&[u8]) -> std::thread::Result<R> {
+    move |bytes| catch_unwind(AssertUnwindSafe(|| read(bytes)))
+}
+
+/// What a caller's code gave, or its panic, which goes on here.
+#[inline]
+pub(crate) fn settled<R>(result: std::thread::Result<R>) -> R {
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }

@@ -6,13 +6,13 @@ use crate::deadline;
 use crate::driver::{self, Admitted, arena_full};
 use crate::guest::Broken;
 use crate::message::{self, Subject};
-use crate::shared::{Access, Shared};
+use crate::shared::{Access, Shared, settled, sparing};
 use crate::slots::Region;
 use crate::state::{OpenRequest, Place, Sink, State, Work};
 use crate::ticket::{Cell, Ticket};
-use crate::{Error, Response, Status};
+use crate::{Begun, Error, Response, Status};
 use selur_protocol::abi::Outcome;
-use selur_protocol::{Command, HEADER_BYTES, MAX_FRAME_BYTES, Reason};
+use selur_protocol::{HEADER_BYTES, MAX_FRAME_BYTES, Reason};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -222,17 +222,53 @@ impl Slot {
         }
     }
 
-    /// Where the answer lies, if the slot holds a ping: one lock, one guest call, and nothing that is left to do.
+    /// Hands the frame over as [`Slot::exchange`] does, and shows the data where it lies if it is there at once: a ping takes
+    /// one lock and one guest call, and no byte of it is copied.
+    ///
+    /// `read` is called with the bridge locked: it must not use the bridge, nor anything of it.
+    ///
+    /// ```
+    /// use selur_core::{Backend, Begun, Bridge};
+    ///
+    /// let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
+    /// let frame = [0x00, 2, 0, 0, 0, b'h', b'i'];
+    /// let mut slot = bridge.reserve(frame.len())?;
+    /// slot.write_at(0, &frame)?;
+    /// assert_eq!(slot.exchange_with(|data| data.len())?, Begun::Answered(2));
+    /// # Ok::<(), selur_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Slot::exchange`], and the status and message of a failure that is there at once.
     #[inline]
-    fn pinged(&self) -> Result<Option<Range<usize>>, Error> {
+    pub fn exchange_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Result<Begun<R>, Error> {
+        let read = match self.show_ping(sparing(read))? {
+            Ok(shown) => return Ok(Begun::Answered(settled(shown))),
+            Err(read) => read,
+        };
+        let shown = match self.hand_over_to_queue()? {
+            Exchanged::Pending(number) => return Ok(Begun::Pending(number)),
+            Exchanged::Copied(response) => read(&response.into_result()?),
+            Exchanged::Here(place) => self.held.show(&place, read).ok_or_else(unread)?,
+        };
+        Ok(Begun::Answered(settled(shown)))
+    }
+
+    /// Shows the answer where it lies, if the slot holds a ping: one lock, one guest call, and nothing that is left to do.
+    #[inline]
+    fn show_ping<R, F: FnOnce(&[u8]) -> R>(&self, read: F) -> Result<Result<R, F>, Error> {
         self.check_held()?;
         let (region, frame_bytes) = (self.held.region, self.frame_bytes);
-        let is_ping = self.held.shared.ask(Access::Caller, |state| {
-            // Foreign code may change the bytes at any time: this saves a call for other commands, and decides nothing.
-            let code = state.guest.memory().byte(region.offset)?;
-            Ok(code == Command::Ping.code() && state.guest.ping(region.handle, frame_bytes)?)
-        })?;
-        Ok(is_ping.then(|| HEADER_BYTES..self.frame_len()))
+        self.held
+            .shared
+            .ask(Access::Caller, |state| state.show_ping(region, frame_bytes, read))
+    }
+
+    /// Where the answer lies, if the slot holds a ping.
+    #[inline]
+    fn pinged(&self) -> Result<Option<Range<usize>>, Error> {
+        let shown = self.show_ping(|_| ())?;
+        Ok(shown.is_ok().then(|| HEADER_BYTES..self.frame_len()))
     }
 
     fn hand_over_to_queue(&mut self) -> Result<Exchanged, Error> {
@@ -342,13 +378,7 @@ impl SlotResponse {
     pub fn with<R>(&self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
         match &self.content {
             Content::Copied(response) => Some(read(response.data())),
-            Content::Here(place) => {
-                let held = &self.slot.held;
-                let offset = held.region.offset + place.start as u32;
-                let bytes = place.len() as u32;
-                held.shared
-                    .reading(|state| state.guest.memory().with(offset, bytes, read).ok())
-            }
+            Content::Here(place) => self.slot.held.show(place, read),
         }
     }
 
@@ -372,10 +402,7 @@ impl SlotResponse {
             Content::Copied(response) => response.clone(),
             Content::Here(_) => match self.with(<[u8]>::to_vec) {
                 Some(data) => Response::success(data),
-                None => Response::failure(
-                    Status::InternalError,
-                    "the guest broke before its answer was read: build another bridge",
-                ),
+                None => Response::from(unread()),
             },
         }
     }
@@ -394,7 +421,23 @@ fn released() -> Error {
     )
 }
 
+#[cold]
+fn unread() -> Error {
+    Error::new(
+        Status::InternalError,
+        "the guest broke before its answer was read: build another bridge",
+    )
+}
+
 impl Held {
+    /// Shows what lies at a place of it, with the bridge locked. Nothing is shown if the guest broke since.
+    fn show<R>(&self, place: &Range<usize>, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let offset = self.region.offset + place.start as u32;
+        let bytes = place.len() as u32;
+        self.shared
+            .reading(|state| state.guest.memory().with(offset, bytes, read).ok())
+    }
+
     /// Gives the region back, once.
     fn release(&mut self) {
         if std::mem::take(&mut self.is_held) {

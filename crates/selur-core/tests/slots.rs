@@ -2,7 +2,7 @@
 
 mod support;
 
-use selur_core::{Bridge, Command, CreateOptions, Slot, Status, Submission};
+use selur_core::{Begun, Bridge, Command, CreateOptions, Slot, Status, Submission};
 use support::{frame, simulated};
 
 const MAX_FRAME_BYTES: usize = 262_149;
@@ -44,6 +44,63 @@ fn a_slot_serves_one_frame_after_another() {
         assert_eq!(answer.to_response().data(), format!("round {round}").as_bytes());
         slot = answer.into_slot();
     }
+}
+
+#[test]
+fn an_exchange_shows_what_is_there_at_once_and_the_slot_stays() {
+    let bridge = simulated();
+    let id = bridge
+        .create_container(CreateOptions::new("nginx").name("web"))
+        .expect("created");
+    let mut slot = bridge.reserve(1_000).expect("a slot");
+    let mut exchange = |request: &[u8]| {
+        slot.write_at(0, request).expect("written");
+        slot.set_frame_len(request.len()).expect("it fits");
+        slot.exchange_with(|data| String::from_utf8_lossy(data).into_owned())
+    };
+    let answered = |text: &str| Ok(Begun::Answered(text.to_owned()));
+    assert_eq!(exchange(&frame(Command::Ping, &["hi"])), answered("hi"));
+    assert_eq!(
+        exchange(&frame(Command::PauseContainer, &["nobody"])).map_err(|error| error.status()),
+        Err(Status::ContainerNotFound)
+    );
+    let list = id.to_string();
+    assert_eq!(exchange(&frame(Command::ListContainers, &[])), answered(&list));
+    let refused = exchange(&[0x00, 3, 0, 0, 0, b'h', b'i']).expect_err("its length lies");
+    assert_eq!(refused.status(), Status::InvalidRequest);
+    assert_eq!(exchange(&frame(Command::Ping, &["again"])), answered("again"));
+    let Ok(Begun::Pending(number)) = exchange(&frame(Command::StartContainer, &["web"])) else {
+        panic!("a start has an effect");
+    };
+    assert!(bridge.completions().wait(None));
+    let completion = &bridge.completions().drain(1)[0];
+    assert_eq!(
+        (completion.ticket, completion.response.status()),
+        (number, Status::Success)
+    );
+    let released = slot
+        .exchange_with(<[u8]>::len)
+        .expect_err("the slot went with the start");
+    assert_eq!(released.status(), Status::InvalidRequest);
+}
+
+#[test]
+fn a_ping_by_copy_is_shown_where_it_lies_however_long() {
+    let bridge = simulated();
+    for bytes in [0, 100, 70_000, 80_000, 262_144] {
+        let payload = vec![b'p'; bytes];
+        let is_same = bridge
+            .ping_with(&payload, |data| data == payload)
+            .expect("answered");
+        assert!(is_same, "{bytes} bytes");
+    }
+    let too_long = bridge
+        .ping_with(&[b'p'; 262_145], <[u8]>::len)
+        .expect_err("too long");
+    assert_eq!(too_long.status(), Status::InvalidRequest);
+    let no_text = bridge.ping_with(b"\xff", <[u8]>::len).expect_err("no UTF-8");
+    assert_eq!(no_text.status(), Status::InvalidRequest);
+    assert!(no_text.message().contains("UTF-8"), "{no_text}");
 }
 
 #[test]
@@ -223,6 +280,12 @@ fn a_reader_that_panics_breaks_nothing_for_others() {
     };
     let read = std::panic::AssertUnwindSafe(|| answer.with(|_| panic!("out of cheese")));
     std::panic::catch_unwind(read).expect_err("the reader's panic is the caller's");
+    let by_copy = std::panic::AssertUnwindSafe(|| bridge.ping_with(b"hi", |_| panic!("out of bread")));
+    std::panic::catch_unwind(by_copy).expect_err("the reader's panic is the caller's");
+    let mut slot = written(&bridge, &frame(Command::Ping, &["hi"]));
+    let in_place = std::panic::AssertUnwindSafe(|| slot.exchange_with(|_| panic!("out of wine")));
+    std::panic::catch_unwind(in_place).expect_err("the reader's panic is the caller's");
+    assert!(matches!(slot.exchange_with(<[u8]>::len), Ok(Begun::Answered(2))));
     assert_eq!(bridge.ping("still here").expect("answered"), "still here");
     assert_eq!(answer.to_response().data(), b"hi");
 }

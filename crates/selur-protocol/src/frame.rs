@@ -47,6 +47,16 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// The header of a frame with so long a payload; nothing if that is over [`MAX_PAYLOAD_BYTES`].
+    #[inline]
+    pub fn head(command: Command, payload_bytes: usize) -> Option<[u8; HEADER_BYTES]> {
+        if payload_bytes > MAX_PAYLOAD_BYTES {
+            return None;
+        }
+        let length = (payload_bytes as u32).to_le_bytes();
+        Some([command.code(), length[0], length[1], length[2], length[3]])
+    }
+
     /// Writes a frame of NUL-separated fields into `buffer`.
     ///
     /// Returns the frame's length in bytes, or nothing if the payload is over [`MAX_PAYLOAD_BYTES`] or `buffer` is
@@ -58,13 +68,10 @@ impl<'a> Frame<'a> {
             .map(|field| field.len())
             .sum::<usize>()
             .checked_add(separators)?;
-        if payload_bytes > MAX_PAYLOAD_BYTES {
-            return None;
-        }
+        let head = Frame::head(command, payload_bytes)?;
         let frame = buffer.get_mut(..HEADER_BYTES + payload_bytes)?;
         let (header, mut rest) = frame.split_at_mut(HEADER_BYTES);
-        header[0] = command.code();
-        header[1..].copy_from_slice(&(payload_bytes as u32).to_le_bytes());
+        header.copy_from_slice(&head);
         for (position, field) in fields.iter().enumerate() {
             if position > 0 {
                 rest[0] = 0;
