@@ -2,28 +2,34 @@
 #
 #   mix run bench/ping.exs
 #
-# Prints a line each: what, bytes, p50 and p99 in nanoseconds, with tabs between.
+# Prints a line each: what, bytes, p50, p99 and, of samples enough, p99.9 in nanoseconds, with tabs between. A sample of a ping
+# is the mean of many; benchmarks/README.md says when the samples are enough. With --pings, nothing else is measured.
 defmodule Bench.Ping do
-  @samples 2_000
-  @calls 200
-  @requests 3_000
+  @payloads [0, 100, 1_024, 10_240, 102_400, 262_144]
+  @most_samples 2_000
+  @most_requests 3_000
+  @least_samples 100
 
-  def run do
+  def run(arguments) do
     bridge = Selur.Bridge.new!(runtime: :simulated)
 
-    for bytes <- [100, 10_240] do
+    for bytes <- @payloads do
       text = String.duplicate("a", bytes)
       {:ok, ^text} = Selur.Bridge.ping(bridge, text)
-      tell("ping through the guest", bytes, samples(fn -> Selur.Bridge.ping(bridge, text) end))
+      tell("by copy: ping/2", bytes, pings(bytes, fn -> Selur.Bridge.ping(bridge, text) end))
     end
 
-    for bytes <- [100, 10_240] do
+    for bytes <- @payloads do
       frame = Selur.Protocol.encode(:ping, [String.duplicate("a", bytes)])
-      tell("the same as a frame: call/2", bytes, samples(fn -> Selur.Bridge.call(bridge, frame) end))
+      tell("by copy: call/2", bytes, pings(bytes, fn -> Selur.Bridge.call(bridge, frame) end))
     end
 
+    unless "--pings" in arguments, do: others(bridge)
+  end
+
+  defp others(bridge) do
     id = Selur.Bridge.create_container!(bridge, "nginx")
-    singles = for _ <- 1..@requests, do: time(fn -> Selur.Bridge.inspect_container(bridge, id) end, 1)
+    singles = requests(fn -> Selur.Bridge.inspect_container(bridge, id) end)
     tell("an effect: inspect, by message", byte_size(Selur.Bridge.inspect_container!(bridge, id)), singles)
 
     port = serve()
@@ -32,25 +38,40 @@ defmodule Bench.Ping do
 
     for bytes <- [100, 10_240] do
       body = Selur.JSON.encode(%{ping: String.duplicate("a", bytes)})
-      ask = fn -> httpc(port, body) end
-      for _ <- 1..200, do: ask.()
-      tell(":httpc, keep-alive, to a JSON server", bytes, for(_ <- 1..@requests, do: time(ask, 1)))
+      tell(":httpc, keep-alive, to a JSON server", bytes, requests(fn -> httpc(port, body) end))
       {:ok, socket} = :gen_tcp.connect('127.0.0.1', port, [:binary, active: false, nodelay: true])
-      bare = fn -> bare(socket, body) end
-      for _ <- 1..200, do: bare.()
-      tell("a bare gen_tcp client to the same", bytes, for(_ <- 1..@requests, do: time(bare, 1)))
+      tell("a bare gen_tcp client to the same", bytes, requests(fn -> bare(socket, body) end))
     end
   end
 
-  defp samples(work) do
-    for _ <- 1..200, do: time(work, @calls)
-    for _ <- 1..@samples, do: time(work, @calls)
+  # Fewer long ones, each of which is long beside reading the clock.
+  defp pings(bytes, work), do: samples(work, if(bytes > 10_240, do: 10, else: 200), @most_samples)
+
+  defp requests(work), do: samples(work, 1, @most_requests)
+
+  # The first samples warm up.
+  defp samples(work, calls, most) do
+    most_ns = trunc(1.0e9 * seconds(System.get_env("SELUR_BENCH_SECONDS", "1")))
+    _ = taken(work, calls, div(most, 10), 0, now() + div(most_ns, 10), [])
+    taken(work, calls, most, @least_samples, now() + most_ns, [])
   end
 
+  defp seconds(text), do: text |> Float.parse() |> elem(0)
+
+  defp taken(work, calls, most, least, ends, taken) do
+    if most > 0 and (least > 0 or now() < ends) do
+      taken(work, calls, most - 1, least - 1, ends, [time(work, calls) | taken])
+    else
+      taken
+    end
+  end
+
+  defp now, do: :erlang.monotonic_time(:nanosecond)
+
   defp time(work, calls) do
-    begun = :erlang.monotonic_time(:nanosecond)
+    begun = now()
     repeat(work, calls)
-    div(:erlang.monotonic_time(:nanosecond) - begun, calls)
+    div(now() - begun, calls)
   end
 
   defp repeat(_work, 0), do: :ok
@@ -63,7 +84,8 @@ defmodule Bench.Ping do
   defp tell(what, bytes, samples) do
     sorted = Enum.sort(samples)
     at = fn share -> Enum.at(sorted, trunc(length(sorted) * share)) end
-    IO.puts(Enum.join([what, bytes, at.(0.5), at.(0.99)], "\t"))
+    p999 = if length(sorted) < 1_000, do: "", else: at.(0.999)
+    IO.puts(Enum.join([what, bytes, at.(0.5), at.(0.99), p999], "\t"))
   end
 
   defp httpc(port, body) do
@@ -133,4 +155,4 @@ defmodule Bench.Ping do
   end
 end
 
-Bench.Ping.run()
+Bench.Ping.run(System.argv())

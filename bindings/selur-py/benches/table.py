@@ -1,4 +1,4 @@
-"""The page of a run: reads lines of program, way, size, p50 and p99 in nanoseconds from standard input, and prints the tables."""
+"""The page of a run: reads lines of program, way, size, p50, p99 and p99.9 in nanoseconds, and prints the tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 ROWS: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
 for line in sys.stdin.read().splitlines():
-    program, way, size, p50, p99 = line.split("\t")
+    program, way, size, p50, p99, _p999 = line.split("\t")
     ROWS.setdefault((program, way), {})[int(size)] = (float(p50), float(p99))
 ASYNCIO = {row: ROWS.pop(row) for row in list(ROWS) if row[1].startswith("asyncio")}
 SIZES = sorted({size for row in ROWS.values() for size in row})

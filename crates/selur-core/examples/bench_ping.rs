@@ -1,26 +1,26 @@
 //! What a ping costs from Rust, guest included: the figures that those of the bindings stand beside.
 //!
-//! `just bench-bindings` runs it. Each line: way, payload in bytes, p50 and p99 in nanoseconds, tab-separated. A sample is
-//! the mean of [`BATCH`] pings, for one alone is shorter than reading the clock twice. The ways are those of
-//! bindings/selur-ffi/benches/c/ping.c.
+//! `just bench` and `just bench-bindings` run it. Each line: way, payload in bytes, p50, p99 and p99.9 in nanoseconds,
+//! tab-separated; benchmarks/README.md says when a sample ends. A sample is the mean of [`batch`] pings, for one alone is
+//! shorter than reading the clock twice. The ways are those of bindings/selur-ffi/benches/c/ping.c.
 
 use selur_core::{Backend, Bridge, Command, Error, Frame, Slot};
 use selur_protocol::HEADER_BYTES;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-const SAMPLES: usize = 5_001;
-const BATCH: u32 = 50;
+const PAYLOADS: [usize; 6] = [0, 100, 1_024, 10_240, 102_400, 262_144];
+const MOST_SAMPLES: usize = 5_001;
+const LEAST_SAMPLES: usize = 100;
 
 fn main() -> Result<(), Error> {
     let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
-    for payload_bytes in [0, 100, 1_024, 10_240] {
+    for payload_bytes in PAYLOADS {
         let payload = vec![b'x'; payload_bytes];
         let mut frame = vec![0; HEADER_BYTES + payload_bytes];
         let _ = Frame::encode(Command::Ping, &[&payload], &mut frame);
         let report = |way: &str, ping: &mut dyn FnMut() -> Result<(), Error>| -> Result<(), Error> {
-            let (p50, p99) = measure(ping)?;
-            println!("{way}\t{payload_bytes}\t{p50:.1}\t{p99:.1}");
+            println!("{way}\t{payload_bytes}\t{}", measure(batch(payload_bytes), ping)?);
             Ok(())
         };
 
@@ -55,19 +55,39 @@ fn in_place(slot: &mut Slot) -> Result<(), Error> {
     Ok(())
 }
 
-/// The p50 and the p99.
-fn measure(ping: &mut dyn FnMut() -> Result<(), Error>) -> Result<(f64, f64), Error> {
-    let mut samples = Vec::with_capacity(SAMPLES);
-    for sample in 0..SAMPLES + SAMPLES / 10 {
+/// How many pings a sample is the mean of: fewer long ones, each of which is long beside reading the clock.
+fn batch(payload_bytes: usize) -> u32 {
+    if payload_bytes > 10_240 { 5 } else { 50 }
+}
+
+/// The p50, the p99, and the p99.9 if there are samples enough for it.
+fn measure(batch: u32, ping: &mut dyn FnMut() -> Result<(), Error>) -> Result<String, Error> {
+    let most_seconds = std::env::var("SELUR_BENCH_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let most = Duration::from_secs_f64(most_seconds.unwrap_or(1.0));
+    let begin = Instant::now();
+    let mut samples = Vec::with_capacity(MOST_SAMPLES);
+    let mut warming_up = MOST_SAMPLES / 10;
+    while samples.len() < MOST_SAMPLES && (samples.len() < LEAST_SAMPLES || begin.elapsed() < most) {
         let began = Instant::now();
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             ping()?;
         }
-        // The first ones warm up.
-        if sample >= SAMPLES / 10 {
-            samples.push(began.elapsed().as_nanos() as f64 / f64::from(BATCH));
+        let nanoseconds = began.elapsed().as_nanos() as f64 / f64::from(batch);
+        if warming_up > 0 && begin.elapsed() < most / 10 {
+            warming_up -= 1;
+        } else {
+            warming_up = 0;
+            samples.push(nanoseconds);
         }
     }
     samples.sort_by(f64::total_cmp);
-    Ok((samples[SAMPLES / 2], samples[SAMPLES * 99 / 100]))
+    let at = |thousandths: usize| format!("{:.1}", samples[samples.len() * thousandths / 1_000]);
+    let p999 = if samples.len() < 1_000 {
+        String::new()
+    } else {
+        at(999)
+    };
+    Ok(format!("{}\t{}\t{p999}", at(500), at(990)))
 }

@@ -1,23 +1,25 @@
 /**
  * How the benchmarks measure, and how they say it: one line for each way and size, tab-separated. A sample is the mean of a
- * batch of calls, for one alone is shorter than reading the clock twice.
+ * batch of calls, for one alone is shorter than reading the clock twice; benchmarks/README.md says when the samples are enough.
  *
  * @module
  */
 
 /** The payloads in bytes. */
-export const PAYLOADS = [0, 100, 1024, 10240];
+export const PAYLOADS = [0, 100, 1024, 10240, 102400, 262144];
 
-/** Measures a call that is done when it returns. The first tenth of the samples warms up. */
-export function measure(way: string, bytes: number, batch: number, samples: number, call: () => void): void {
-  const taken: number[] = [];
-  for (let sample = -samples / 10; sample < samples; sample++) {
+const MOST_MS = 1000 * Number(Deno.env.get("SELUR_BENCH_SECONDS") ?? 1);
+const LEAST_SAMPLES = 100;
+
+/** Measures a call that is done when it returns. */
+export function measure(way: string, bytes: number, batch: number, most: number, call: () => void): void {
+  const samples = new Samples(most);
+  while (samples.areWanted()) {
     const began = performance.now();
     for (let round = 0; round < batch; round++) call();
-    const nanoseconds = (performance.now() - began) * 1e6 / batch;
-    if (sample >= 0) taken.push(nanoseconds);
+    samples.add((performance.now() - began) * 1e6 / batch);
   }
-  say(way, bytes, taken);
+  samples.say(way, bytes);
 }
 
 /** Measures a call that is done when its promise is. */
@@ -25,17 +27,54 @@ export async function measureAsync(
   way: string,
   bytes: number,
   batch: number,
-  samples: number,
+  most: number,
   call: () => Promise<void>,
 ): Promise<void> {
-  const taken: number[] = [];
-  for (let sample = -samples / 10; sample < samples; sample++) {
+  const samples = new Samples(most);
+  while (samples.areWanted()) {
     const began = performance.now();
     for (let round = 0; round < batch; round++) await call();
-    const nanoseconds = (performance.now() - began) * 1e6 / batch;
-    if (sample >= 0) taken.push(nanoseconds);
+    samples.add((performance.now() - began) * 1e6 / batch);
   }
-  say(way, bytes, taken);
+  samples.say(way, bytes);
+}
+
+/** Nanoseconds a call, of which the first ones warm up. */
+class Samples {
+  readonly #most: number;
+  readonly #begin = performance.now();
+  #warmingUp: number;
+  #taken: number[] = [];
+
+  constructor(most: number) {
+    this.#most = most;
+    this.#warmingUp = most / 10;
+  }
+
+  areWanted(): boolean {
+    const count = this.#taken.length;
+    return count < this.#most && (count < LEAST_SAMPLES || this.#elapsed() < MOST_MS);
+  }
+
+  add(nanoseconds: number): void {
+    if (this.#warmingUp > 0 && this.#elapsed() < MOST_MS / 10) {
+      this.#warmingUp--;
+    } else {
+      this.#warmingUp = 0;
+      this.#taken.push(nanoseconds);
+    }
+  }
+
+  /** Prints the p50, the p99, and the p99.9 if there are samples enough for it. */
+  say(way: string, bytes: number): void {
+    this.#taken.sort((a, b) => a - b);
+    const at = (part: number): string => this.#taken[Math.floor(this.#taken.length * part)]?.toFixed(1) ?? "";
+    console.log([way, bytes, at(0.5), at(0.99), this.#taken.length < 1000 ? "" : at(0.999)].join("\t"));
+  }
+
+  #elapsed(): number {
+    return performance.now() - this.#begin;
+  }
 }
 
 /** A ping's frame: command, length, payload. */
@@ -57,10 +96,4 @@ export function writeHeader(frame: Uint8Array, bytes: number): void {
 /** Ends the program if an answer is not what was asked for. */
 export function expect(is: boolean, what: string): void {
   if (!is) throw new Error(`the answer is wrong: ${what}`);
-}
-
-function say(way: string, bytes: number, samples: number[]): void {
-  samples.sort((a, b) => a - b);
-  const at = (part: number): string => samples[Math.floor(samples.length * part)]?.toFixed(1) ?? "";
-  console.log(`${way}\t${bytes}\t${at(0.5)}\t${at(0.99)}`);
 }
