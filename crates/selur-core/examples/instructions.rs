@@ -1,0 +1,85 @@
+//! One hot path, so many times: `just bench-check` counts its instructions.
+//!
+//! `instructions PATH PAYLOAD_BYTES TIMES`. The difference between two runs, one of which goes the path a known number of times
+//! more, is the path's own: what begins and ends the program is in both.
+
+use selur_core::{Backend, Bridge, Command, Error, Slot};
+use std::hint::black_box;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: instructions copied|kept|in_place|written|reserved|inspected PAYLOAD_BYTES TIMES";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [path, payload_bytes, times] = arguments.as_slice() else {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    };
+    let (Ok(payload_bytes), Ok(times)) = (payload_bytes.parse(), times.parse()) else {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    };
+    match go(path, payload_bytes, times) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("{USAGE}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether there is such a path.
+fn go(path: &str, payload_bytes: usize, times: u32) -> Result<bool, Error> {
+    let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
+    let payload = "x".repeat(payload_bytes);
+    let frame = Bridge::frame(Command::Ping, &[&payload])?;
+    let mut slot = bridge.reserve(frame.len())?;
+    slot.write_at(0, &frame)?;
+    match path {
+        "copied" => {
+            for _ in 0..times {
+                black_box(bridge.ping_with(payload.as_bytes(), |data| data.last().copied())?);
+            }
+        }
+        "kept" => {
+            for _ in 0..times {
+                black_box(bridge.call(&frame)?.data().last());
+            }
+        }
+        "in_place" => {
+            for _ in 0..times {
+                ping(&mut slot)?;
+            }
+        }
+        "written" => {
+            for _ in 0..times {
+                slot.write_at(0, &frame)?;
+                ping(&mut slot)?;
+            }
+        }
+        "reserved" => {
+            // The same block is given out again, in which the frame still lies.
+            drop(slot);
+            for _ in 0..times {
+                ping(&mut bridge.reserve(frame.len())?)?;
+            }
+        }
+        "inspected" => {
+            let id = bridge.create_container("nginx")?.to_string();
+            for _ in 0..times {
+                black_box(bridge.inspect_json(&id)?);
+            }
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn ping(slot: &mut Slot) -> Result<(), Error> {
+    black_box(slot.exchange_with(|data| data.last().copied())?);
+    Ok(())
+}
