@@ -60,6 +60,7 @@ fmt:
     cargo fmt --all
     cargo fmt --manifest-path guest/Cargo.toml
     cargo fmt --manifest-path bindings/selur-ffi/header/Cargo.toml
+    cargo fmt --manifest-path benchmarks/Cargo.toml
 
 # Lints as CI has them
 lint:
@@ -81,6 +82,14 @@ guest-verify:
 # Write the generated files anew: conformance/protocol.json, vectors, schemas
 generate:
     scripts/generate
+
+# selur beside what people use today, in one run; `--write` for docs/benchmarks, `--quick` to see that it works
+bench *arguments:
+    scripts/bench {{ arguments }}
+
+# Instructions of the hot paths beside benchmarks/instructions.tsv: more than 5 % more fails; `--write` for new ones
+bench-check *arguments:
+    scripts/bench-check {{ arguments }}
 
 # create + start beside `runc run`, `selur run --rm` beside `podman run --rm`: medians of 20; `--write` for docs/benchmarks
 bench-runtime *arguments:

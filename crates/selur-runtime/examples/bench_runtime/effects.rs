@@ -44,7 +44,8 @@ pub(crate) fn measure(directory: &Path) -> Outcome<Vec<Row>> {
     copy_bundle(oci.state_root(), first, &layout_layer(oci.state_root())?, &bundle)?;
     perform(first, Operation::Delete { force: true })?;
 
-    let (mut creates, mut starts, mut both, mut runs, mut deletes) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut creates, mut starts, mut both, mut deletes) = (vec![], vec![], vec![], vec![]);
+    let (mut lives, mut runs) = (vec![], vec![]);
     for round in 1..=ROUNDS {
         let id = id(round);
         let create = perform(id, creation(id))?;
@@ -52,10 +53,13 @@ pub(crate) fn measure(directory: &Path) -> Outcome<Vec<Row>> {
         creates.push(create);
         starts.push(start);
         both.push(create + start);
-        deletes.push(perform(id, Operation::Delete { force: true })?);
+        let delete = perform(id, Operation::Delete { force: true })?;
+        deletes.push(delete);
+        lives.push(create + start + delete);
         let (run, ()) = timed(|| runc_run(oci.runc(), &directory.join("runc"), &bundle))?;
         runs.push(run);
     }
+    let run = median(runs);
     Ok(vec![
         Row::plain("create", median(creates)),
         Row::plain("start", median(starts)),
@@ -64,11 +68,20 @@ pub(crate) fn measure(directory: &Path) -> Outcome<Vec<Row>> {
             median: median(both),
             bar: Some(Bar {
                 beside: "runc run",
-                other: median(runs),
+                other: run,
                 most: Some(MOST),
             }),
         },
         Row::plain("delete --force", median(deletes)),
+        Row {
+            what: "create + start + delete",
+            median: median(lives),
+            bar: Some(Bar {
+                beside: "runc run, which deletes",
+                other: run,
+                most: None,
+            }),
+        },
     ])
 }
 

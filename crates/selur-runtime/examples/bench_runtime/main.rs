@@ -2,8 +2,11 @@
 //! bundle, and `selur run --rm` beside `podman run --rm`. All run `/bin/true` of the same busybox.
 //!
 //! `just bench-runtime`, as root. One run, in which ours and theirs take turns; medians of 20. It works in a temporary
-//! directory, and writes `docs/benchmarks/runtime.md` with `--write` only.
+//! directory, and writes `docs/benchmarks/runtime.md` with `--write` only. With `--tsv`, which `just bench` gives, it prints what,
+//! its median, what stands beside it and that one's median, in milliseconds and tab-separated, and fails on no time; a dockerd at
+//! `$DOCKER_HOST` is then measured, too.
 
+mod docker;
 mod effects;
 mod programs;
 mod report;
@@ -40,10 +43,11 @@ fn main() -> ExitCode {
 /// Whether every bar is kept.
 fn measure() -> Outcome<bool> {
     let mut selur: Option<PathBuf> = None;
-    let mut writes = false;
+    let (mut writes, mut as_tsv) = (false, false);
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {
             Some("--write") => writes = true,
+            Some("--tsv") => as_tsv = true,
             _ => selur = Some(argument.into()),
         }
     }
@@ -51,6 +55,13 @@ fn measure() -> Outcome<bool> {
     let directory = tempfile::Builder::new().prefix("selur-bench-").tempdir()?;
     let mut rows = effects::measure(&directory.path().join("effects"))?;
     rows.extend(programs::measure(&directory.path().join("programs"), &selur)?);
+    if as_tsv {
+        if std::env::var_os("DOCKER_HOST").is_some() {
+            rows.push(docker::measure(&directory.path().join("docker"), &selur)?);
+        }
+        print!("{}", report::tsv(&rows));
+        return Ok(true);
+    }
     let table = report::table(&rows);
     println!("medians of {ROUNDS}, in one run:\n\n{table}");
     if writes {

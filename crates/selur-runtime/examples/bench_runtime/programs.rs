@@ -81,7 +81,7 @@ impl Drop for Unmounted {
 }
 
 /// Runs a program to its end; what it wrote.
-fn run(mut command: Command) -> Outcome<String> {
+pub(crate) fn run(mut command: Command) -> Outcome<String> {
     let ended = command
         .stdin(Stdio::null())
         .output()

@@ -73,6 +73,16 @@ pub(crate) fn table(rows: &[Row]) -> String {
     text
 }
 
+/// For programs: what, its median, what stands beside it, that one's median; milliseconds.
+pub(crate) fn tsv(rows: &[Row]) -> String {
+    let line = |row: &Row| {
+        let other = |bar: &Bar| format!("{}\t{:.3}", bar.beside, 1e3 * bar.other.as_secs_f64());
+        let beside = row.bar.as_ref().map_or("\t".into(), other);
+        format!("{}\t{:.3}\t{beside}\n", row.what, 1e3 * row.median.as_secs_f64())
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Writes the page of the last run.
 pub(crate) fn write(table: &str) -> Outcome<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks/runtime.md");

@@ -1,0 +1,203 @@
+//! The page of a run: what is wanted and seen, tables, plots, method.
+
+use super::bars::{amount, bars};
+use super::figures::{Figures, Percentiles, Pings};
+use super::plots::PLOTS;
+use super::{size, time};
+use std::fmt::Write;
+
+pub(super) fn page(figures: &Figures) -> String {
+    let mut page = head(figures);
+    page.push_str(&bars_table(figures));
+    page.push_str("\n## Round trip\n\n");
+    page.push_str(
+        "A ping goes through the guest: its frame is checked there, its payload is text, and it comes back. Beside it, in the same run, the \
+         same request and answer by what people use today. The p50:\n\n",
+    );
+    page.push_str(&pings_table(figures, &|percentiles| time(percentiles.p50)));
+    page.push_str(&plot("round-trip"));
+    page.push_str(&plot("at-100-bytes"));
+    page.push_str("The p99, and after it the p99.9 where there were at least 1,000 samples:\n\n");
+    page.push_str(&pings_table(figures, &|percentiles| {
+        let p999 = percentiles.p999.map_or("–".into(), time);
+        format!("{}, {p999}", time(percentiles.p99))
+    }));
+    page.push_str(&throughput(figures));
+    page.push_str(&open(figures));
+    page.push_str(&lookups(figures));
+    page.push_str(&containers(figures));
+    page.push_str(&method(figures));
+    page
+}
+
+fn head(figures: &Figures) -> String {
+    let of = |key| figures.of_run(key);
+    format!(
+        "# selur beside what people use today\n\n\
+         Written by `just bench --write` on {} at {}, on {}, {} processors, Linux {}, with a load of {} when it began and {} when it ended. \
+         One run, one program after another; {}.{}\n\n",
+        of("date"),
+        of("commit"),
+        of("processor"),
+        of("processors"),
+        of("kernel"),
+        of("load at first"),
+        of("load at last"),
+        of("versions"),
+        if of("seconds") == "1" {
+            ""
+        } else {
+            " **A short run**: read no figure of it."
+        },
+    )
+}
+
+fn bars_table(figures: &Figures) -> String {
+    let mut table = "| what | wanted | seen | |\n|---|---|---|---|\n".to_owned();
+    for bar in bars(figures) {
+        let verdict = if bar.is_met { "met" } else { "missed" };
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {verdict} |",
+            bar.what, bar.wanted, bar.seen
+        );
+    }
+    table
+        + "\nThat a payload is copied not at all in place, and once by copy, is counted by a test of selur-core, not here.\n"
+}
+
+fn pings_table(figures: &Figures, cell: &dyn Fn(&Percentiles) -> String) -> String {
+    let mut sizes: Vec<u32> = figures
+        .pings
+        .iter()
+        .flat_map(|row| row.by_bytes.keys().copied())
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut table = String::from("| from | way |");
+    for bytes in &sizes {
+        let _ = write!(table, " {} |", size(*bytes));
+    }
+    let _ = writeln!(table, "\n|---|---|{}", "---:|".repeat(sizes.len()));
+    let mut row = |pings: &Pings| {
+        let from = if pings.is_peer() { "" } else { &pings.from };
+        let _ = write!(table, "| {from} | {} |", pings.way);
+        for bytes in &sizes {
+            let _ = write!(
+                table,
+                " {} |",
+                pings.by_bytes.get(bytes).map_or(String::new(), cell)
+            );
+        }
+        table.push('\n');
+    };
+    figures
+        .pings
+        .iter()
+        .filter(|pings| !pings.is_peer())
+        .for_each(&mut row);
+    figures
+        .pings
+        .iter()
+        .filter(|pings| pings.is_peer())
+        .for_each(&mut row);
+    table
+}
+
+/// The plot, in the reader's own colours.
+fn plot(name: &str) -> String {
+    let title = PLOTS
+        .iter()
+        .find(|plot| plot.name == name)
+        .map_or("", |plot| plot.title);
+    format!(
+        "\n<picture><source media=\"(prefers-color-scheme: dark)\" srcset=\"{name}-dark.svg\"><img alt=\"{title}\" src=\"{name}-light.svg\"></picture>\n\n"
+    )
+}
+
+fn throughput(figures: &Figures) -> String {
+    let mut text =
+        String::from("\n## Threads on one bridge\n\nPings of 100 B a second, the median of five runs:\n\n");
+    text.push_str("| threads | by copy | in place, a slot each |\n|---:|---:|---:|\n");
+    for threads in [1, 2, 4, 8] {
+        let rate = |way| {
+            let rate = figures.rate(way, threads);
+            rate.map_or(String::new(), |rate| format!("{:.2} million", rate / 1e6))
+        };
+        let _ = writeln!(text, "| {threads} | {} | {} |", rate("by copy"), rate("in place"));
+    }
+    text + &plot("throughput")
+}
+
+fn open(figures: &Figures) -> String {
+    let mut text = String::from(
+        "## Opening a bridge\n\nWith the embedded guest and the simulated backend:\n\n| what | |\n|---|---:|\n",
+    );
+    for row in &figures.open {
+        let _ = writeln!(text, "| {} | {} |", row.what, amount(row.figure, &row.unit));
+    }
+    text
+}
+
+fn lookups(figures: &Figures) -> String {
+    let mut text = String::from(
+        "\n## Looking up a container\n\nSimulated containers, in turn. An inspection is performed by the backend, on another thread; a container that \
+         was not started cannot pause, which the kernel alone says. The p50, in brackets the p99:\n\n",
+    );
+    let counts = [10, 100, 1_000];
+    text.push_str("| way | 10 containers | 100 | 1,000 |\n|---|---:|---:|---:|\n");
+    for way in figures.lookup_ways() {
+        let _ = write!(text, "| {way} |");
+        for count in counts {
+            let rows = &mut figures.lookups.iter();
+            let lookup = rows.find(|lookup| lookup.way == way && lookup.containers == count);
+            let cell = lookup.map(|lookup| {
+                let Percentiles { p50, p99, .. } = lookup.percentiles;
+                format!("{} ({})", time(p50), time(p99))
+            });
+            let _ = write!(text, " {} |", cell.unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    text + &plot("lookup")
+}
+
+fn containers(figures: &Figures) -> String {
+    let mut text = String::from(
+        "## Containers\n\nReal ones, each running `/bin/true` of the same busybox; medians of 20, ours and theirs in turn. \
+         [runtime.md](runtime.md) says what each row is.\n\n",
+    );
+    text.push_str("| what | median | beside | | times as long |\n|---|---:|---|---:|---:|\n");
+    for row in &figures.containers {
+        let beside = row.beside.as_ref().map_or(" | | ".into(), |(what, other)| {
+            format!("{what} | {other:.1} ms | {:.1}", other / row.median)
+        });
+        let _ = writeln!(text, "| {} | {:.1} ms | {beside} |", row.what, row.median);
+    }
+    text
+}
+
+fn method(figures: &Figures) -> String {
+    let mut text = String::from("\n## Method\n\n");
+    text.push_str(
+        "- A ping of selur's and serde_json's own work is shorter than reading the clock: a sample of theirs is the mean of 50 (in Deno of 500, in \
+         Python and Elixir of 200; over 10 KB of 5, 20 and 10). Of what waits for another process a sample is one call. So the tails of the first are \
+         those of means, and lower than a single call's.\n\
+         - Of each way and size samples are taken for a second, or until there are 2,000 (Deno, Python, Elixir), 5,001 (Rust, C) or 10,001 (peers). The \
+         first tenth warms up.\n\
+         - *in place*: the payload lies in the slot, the frame is submitted and the answer read there. *by copy*: the payload is copied in; in Rust the \
+         answer is read where the guest left it, elsewhere it is the caller's own copy. Elixir's terms cannot lie in a guest's memory: it has \
+         copies only.\n\
+         - Peers: a request with a command and a payload of text, and an answer with a status and the same text. *one CPU*: both processes are \
+         pinned to one processor, so that none must be woken; *across CPUs*: each to its own. serde_json encodes and decodes both, with reused \
+         buffers and borrowed text, and sends nothing. HTTP is axum and hyper, gRPC is tonic, each on one thread and one connection \
+         on the loopback that is kept. The Unix socket has no codec and no event loop. iceoryx2 keeps both processors busy while it waits.\n\
+         - The source of each is in [benchmarks](../../benchmarks/README.md). `just bench` fails on no time; `just bench-check` compares counts of \
+         instructions, which are the same on a busy machine.\n",
+    );
+    for reason in &figures.left_out {
+        let _ = writeln!(text, "- Left out: {reason}.");
+    }
+    text
+}
