@@ -243,3 +243,25 @@ fn an_effect_of_a_command_that_names_no_container_carries_none() {
         }
     }
 }
+
+/// Source: guest/ABI.md and DESIGN, "The protocol".
+#[test]
+fn the_sizes_are_what_is_written_of_them() {
+    let sizes = [
+        (selur_protocol::HEADER_BYTES, 5),
+        (selur_protocol::MAX_PAYLOAD_BYTES, 262_144),
+        (selur_protocol::MAX_FRAME_BYTES, 262_149),
+        (MAX_RESPONSE_BYTES, 262_145),
+        (selur_protocol::MAX_NAME_BYTES, 63),
+        (selur_protocol::MIN_PREFIX_DIGITS, 4),
+        (selur_protocol::MAX_SPEC_BYTES, 65_536),
+        (selur_protocol::MAX_OPTIONS_BYTES, 65_536),
+        (selur_protocol::abi::MAILBOX_BYTES, 4_096),
+        (Report::BYTES, 14),
+        (Observation::MAX_BYTES, 95),
+        (Output::BYTES, 36),
+    ];
+    for (size, written) in sizes {
+        assert_eq!(size, written);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod driver;
+mod edges;
 mod forced_delete;
 mod guarantees;
 mod guest;
@@ -12,6 +13,7 @@ mod model;
 mod moves;
 mod one;
 mod order;
+mod pair;
 mod slots;
 mod state_table;
 mod truth;

@@ -3,7 +3,7 @@
 //! It shares no code with the kernel. It does not predict the order of outputs among different tickets, but which
 //! outputs wait at any moment, and which of them may still be taken back.
 
-use crate::moves::{Verdict, overtakes, verdict};
+use super::moves::{Verdict, overtakes, verdict};
 use selur_protocol::abi::{Action, Answer, CancelCause, Output, Report};
 use selur_protocol::{Command, ContainerId, Reason, State, Status};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! How things move in the reference model.
 
-use crate::model::{Container, Job, Life, Model, refusal};
+use super::model::{Container, Job, Life, Model, refusal};
 use selur_protocol::abi::{Action, Answer, Report};
 use selur_protocol::{Command, ContainerId, Reason, State};
 
