@@ -15,6 +15,10 @@ check:
 verify *arguments:
     scripts/verify {{ arguments }}
 
+# Fuzz each target for so many seconds, or those that are named: `just fuzz 60 kernel`. Needs nightly and cargo-fuzz
+fuzz seconds *targets:
+    scripts/fuzz {{ seconds }} {{ targets }}
+
 # Show one container's whole life
 demo *arguments:
     scripts/demo {{ arguments }}
@@ -61,6 +65,7 @@ fmt:
     cargo fmt --manifest-path guest/Cargo.toml
     cargo fmt --manifest-path bindings/selur-ffi/header/Cargo.toml
     cargo fmt --manifest-path benchmarks/Cargo.toml
+    cargo fmt --manifest-path fuzz/Cargo.toml
 
 # Lints as CI has them
 lint:

@@ -224,7 +224,8 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-fn read(peer: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Result<Launch, Failure> {
+/// Reads what the bridge wants done.
+pub(crate) fn read(peer: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Result<Launch, Failure> {
     let bad = |message: String| Failure::new(FailureKind::BadRequest, message);
     let failed = |error: io::Error| bad(format!("cannot read the launch: {error}"));
     let mut text = Vec::new();

@@ -14,6 +14,8 @@ mod errand;
 pub mod event_log;
 mod exec;
 mod fill;
+#[doc(hidden)]
+pub mod fuzzing;
 mod launch;
 mod layout;
 mod life;

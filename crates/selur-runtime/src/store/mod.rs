@@ -33,6 +33,8 @@ mod directories;
 mod disk;
 mod docker_archive;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod layers;
 mod layout;

@@ -1,0 +1,4 @@
+//! `src/images.rs` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| selur_fuzz::images::run(data));
