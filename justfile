@@ -19,6 +19,10 @@ verify *arguments:
 fuzz seconds *targets:
     scripts/fuzz {{ seconds }} {{ targets }}
 
+# Mutants of selur-protocol and selur-kernel that no test catches; `just mutants 0/8` tries one in eight
+mutants *shard:
+    scripts/mutants {{ shard }}
+
 # Show one container's whole life
 demo *arguments:
     scripts/demo {{ arguments }}
