@@ -5,6 +5,11 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// How long a tracer may keep the end of a process to itself, and how long apart it is asked for.
+const TRACER_LIMIT: Duration = Duration::from_secs(10);
+const TRACER_PAUSE: Duration = Duration::from_millis(5);
 
 /// A process of this boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +68,19 @@ pub(crate) fn has_children() -> bool {
 /// How a child that has ended did: its code, or 128 + the signal that ended it.
 pub(crate) fn reap(pid: u32) -> Option<i32> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
-    status
-        .exit_status()
-        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+    let until = Instant::now() + TRACER_LIMIT;
+    loop {
+        if let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG).ok()? {
+            return status
+                .exit_status()
+                .or_else(|| status.terminating_signal().map(|signal| 128 + signal));
+        }
+        // Somebody traces it: the tracer is told first, and the parent when that has listened.
+        if Instant::now() >= until {
+            return None;
+        }
+        std::thread::sleep(TRACER_PAUSE);
+    }
 }
 
 /// Field 22 of /proc/PID/stat. Field 2, the name, may contain anything, so count from its closing parenthesis.
@@ -109,6 +123,11 @@ fn field<T: std::str::FromStr>(stat: &str, number: usize) -> Option<T> {
 #[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
+    use rustix::pipe::{PipeFlags, pipe_with};
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::process::CommandExt;
 
     #[test]
     fn a_process_is_not_mistaken_for_another_of_the_same_id() {
@@ -119,6 +138,66 @@ mod tests {
             ..own
         };
         assert!(!earlier.is_alive());
+    }
+
+    /// Traces a process from another one until `end` ends, and says in `ready` whether it could. Gives the tracer's id.
+    fn trace(pid: u32, ready: &OwnedFd, end: &OwnedFd, not_ended: &UnixStream) -> i32 {
+        let (ready, end, not_ended) = (ready.as_raw_fd(), end.as_raw_fd(), not_ended.as_raw_fd());
+        // SAFETY: the child does nothing but the system calls below.
+        let tracer = unsafe { libc::fork() };
+        if tracer != 0 {
+            return tracer;
+        }
+        // So that it ends with this test, however that ends.
+        // SAFETY: nobody else in the child uses the descriptor.
+        unsafe { libc::close(not_ended) };
+        // SAFETY: this request takes no memory.
+        let mut byte = u8::from(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0) } == 0);
+        // SAFETY: the byte is there, and the descriptor open.
+        unsafe { libc::write(ready, (&raw const byte).cast(), 1) };
+        // SAFETY: as above.
+        unsafe { libc::read(end, (&raw mut byte).cast(), 1) };
+        // SAFETY: nothing of the parent's is cleaned up.
+        unsafe { libc::_exit(0) }
+    }
+
+    #[test]
+    fn the_code_of_a_process_that_is_traced_comes_when_its_tracer_lets_go() {
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", "read line; exit 7"])
+            .stdin(std::process::Stdio::piped());
+        // Where Yama lets only a parent trace; what it says where there is no Yama is of no interest.
+        // SAFETY: it is one system call.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY);
+                Ok(())
+            })
+        };
+        let mut child = command.spawn().unwrap();
+        let process = Process::find(child.id()).unwrap();
+        let pidfd = process.open().unwrap();
+        let (is_ready, ready) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (end, not_ended) = UnixStream::pair().unwrap();
+        let end = OwnedFd::from(end);
+        let tracer = trace(process.pid, &ready, &end, &not_ended);
+        assert!(tracer > 0);
+        let mut is_traced = [0];
+        fs::File::from(is_ready).read_exact(&mut is_traced).unwrap();
+        // Its end would not do: the tracer has the pipe, too.
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        poll(&mut fds, None).unwrap();
+        let (sender, code) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(reap(process.pid)));
+        let early = code.recv_timeout(Duration::from_millis(100));
+        not_ended.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(is_traced, [1], "the process cannot be traced");
+        assert!(early.is_err(), "{early:?}");
+        assert_eq!(code.recv().unwrap(), Some(7));
+        assert_eq!(reap(u32::try_from(tracer).unwrap()), Some(0));
+        child.wait().unwrap_err();
     }
 
     #[test]
