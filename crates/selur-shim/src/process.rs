@@ -1,11 +1,12 @@
 //! Processes by an identity that is never used again: the process id with the moment of its start.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, test_kill_process, waitpid};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 /// How long a tracer may keep the end of a process to itself, and how long apart it is asked for.
 const TRACER_LIMIT: Duration = Duration::from_secs(10);
@@ -33,15 +34,52 @@ impl Process {
 
     /// A descriptor of the process, while it exists. It becomes readable when the process ends.
     pub fn open(&self) -> Option<OwnedFd> {
-        let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        // Only now: the id may have been given to another process before the descriptor was opened.
-        (started_ticks(self.pid)? == self.started_ticks).then_some(pidfd)
+        self.look().ok()?
     }
 
     /// Whether the process runs: a zombie that nobody reaps does not.
+    ///
+    /// Where no descriptor is left to look with, a process counts as this one as long as any has its id: what is taken for
+    /// dead is cleared away.
     pub fn is_alive(&self) -> bool {
-        self.open().is_some_and(|pidfd| !has_ended(&pidfd))
+        match self.look() {
+            Ok(pidfd) => pidfd.is_some_and(|pidfd| !has_ended(&pidfd)),
+            Err(NothingToLookWith) => {
+                let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+                pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+            }
+        }
+    }
+
+    fn look(&self) -> Result<Option<OwnedFd>, NothingToLookWith> {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        let Some(pidfd) = unless_exhausted(pidfd_open(pid, PidfdFlags::empty()))? else {
+            return Ok(None);
+        };
+        // Only now: the id may have been given to another process before the descriptor was opened.
+        let stat = unless_exhausted(try_read_stat(self.pid))?;
+        let started_ticks: Option<u64> = stat.and_then(|stat| field(&stat, STARTED_TICKS));
+        Ok((started_ticks == Some(self.started_ticks)).then_some(pidfd))
+    }
+}
+
+/// The process or the machine has no descriptor or no memory left, which says nothing of any other process.
+struct NothingToLookWith;
+
+fn unless_exhausted<T, E: Into<io::Error>>(looked: Result<T, E>) -> Result<Option<T>, NothingToLookWith> {
+    const EXHAUSTED: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    match looked.map_err(Into::into) {
+        Ok(seen) => Ok(Some(seen)),
+        Err(error)
+            if EXHAUSTED
+                .iter()
+                .any(|errno| Errno::from_io_error(&error) == Some(*errno)) =>
+        {
+            Err(NothingToLookWith)
+        }
+        Err(_) => Ok(None),
     }
 }
 
@@ -83,11 +121,13 @@ pub(crate) fn reap(pid: u32) -> Option<i32> {
     }
 }
 
-/// Field 22 of /proc/PID/stat. Field 2, the name, may contain anything, so count from its closing parenthesis.
+/// Which field of /proc/PID/stat says when a process was started.
 ///
 /// Source: proc_pid_stat(5).
+const STARTED_TICKS: usize = 22;
+
 fn started_ticks(pid: u32) -> Option<u64> {
-    stat_field(pid, 22)
+    stat_field(pid, STARTED_TICKS)
 }
 
 /// The session that the process with this id is in: the id of its leader.
@@ -111,9 +151,14 @@ fn stat_field<T: std::str::FromStr>(pid: u32, number: usize) -> Option<T> {
 }
 
 fn read_stat(pid: u32) -> Option<String> {
-    fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+    try_read_stat(pid).ok()
 }
 
+fn try_read_stat(pid: u32) -> io::Result<String> {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+}
+
+/// A field from the third on. The second, the name, may contain anything, so count from its closing parenthesis.
 fn field<T: std::str::FromStr>(stat: &str, number: usize) -> Option<T> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_ascii_whitespace().nth(number - 3)?.parse().ok()
@@ -124,6 +169,7 @@ fn field<T: std::str::FromStr>(stat: &str, number: usize) -> Option<T> {
 mod tests {
     use super::*;
     use rustix::pipe::{PipeFlags, pipe_with};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use std::io::{Read, Write};
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
@@ -138,6 +184,40 @@ mod tests {
             ..own
         };
         assert!(!earlier.is_alive());
+    }
+
+    #[test]
+    fn who_has_no_descriptor_left_takes_no_process_for_dead() {
+        const PARENT: &str = "SELUR_TEST_PARENT_STARTED_TICKS";
+        let Ok(started_ticks) = std::env::var(PARENT) else {
+            // In a process of its own, for others need descriptors meanwhile.
+            let name = "process::tests::who_has_no_descriptor_left_takes_no_process_for_dead";
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", name, "--nocapture"])
+                .env(PARENT, Process::own().unwrap().started_ticks.to_string())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&child.stdout);
+            assert!(child.status.success() && said.contains("1 passed"), "{said}");
+            return;
+        };
+        let parent = Process {
+            pid: std::os::unix::process::parent_id(),
+            started_ticks: started_ticks.parse().unwrap(),
+        };
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let gone = Process::find(child.id()).unwrap();
+        child.wait().unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        let none = Rlimit {
+            current: Some(0),
+            ..limit
+        };
+        setrlimit(Resource::Nofile, none).unwrap();
+        let (no_descriptor, seen) = (parent.open().is_none(), [parent.is_alive(), gone.is_alive()]);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert!(no_descriptor);
+        assert_eq!(seen, [true, false]);
     }
 
     /// Traces a process from another one until `end` ends, and says in `ready` whether it could. Gives the tracer's id.
@@ -168,13 +248,13 @@ mod tests {
             .args(["-c", "read line; exit 7"])
             .stdin(std::process::Stdio::piped());
         // Where Yama lets only a parent trace; what it says where there is no Yama is of no interest.
-        // SAFETY: it is one system call.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY);
-                Ok(())
-            })
+        let may_be_traced = || {
+            // SAFETY: this request takes no memory.
+            unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
+            Ok(())
         };
+        // SAFETY: it is one system call.
+        unsafe { command.pre_exec(may_be_traced) };
         let mut child = command.spawn().unwrap();
         let process = Process::find(child.id()).unwrap();
         let pidfd = process.open().unwrap();
