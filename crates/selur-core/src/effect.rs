@@ -1,5 +1,6 @@
 //! Effects: from the guest's word to the runtime's, trusting neither.
 
+use crate::error::words_of;
 use crate::guest::{Broken, Instance};
 use crate::hosted::Hosted;
 use crate::opened::OpenStream;
@@ -187,11 +188,6 @@ pub(crate) async fn guarded<T, E: Into<Error>>(
 }
 
 pub(crate) fn panicked(backend: &str, panic: &(dyn Any + Send)) -> Error {
-    let words = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message");
-    let message = format!("the {backend} backend panicked: {words}");
+    let message = format!("the {backend} backend panicked: {}", words_of(panic));
     Error::new(Status::InternalError, message)
 }

@@ -2,6 +2,7 @@
 
 use selur_protocol::Status;
 use selur_runtime::RuntimeError;
+use std::any::Any;
 
 /// Why a request was not carried out.
 ///
@@ -24,11 +25,25 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(status: Status, message: impl Into<String>) -> Error {
+    /// An error of a binding's own, told as every other.
+    pub fn new(status: Status, message: impl Into<String>) -> Error {
         Error {
             status,
             message: message.into(),
         }
+    }
+
+    /// An argument that is refused.
+    pub fn invalid(message: impl Into<String>) -> Error {
+        Error::new(Status::InvalidRequest, message)
+    }
+
+    /// What a panic becomes that a binding caught before it left Rust.
+    #[cold]
+    pub fn panicked(panic: &(dyn Any + Send)) -> Error {
+        let words = words_of(panic);
+        let message = format!("selur panicked, which is a defect; please report it: {words}");
+        Error::new(Status::InternalError, message)
     }
 
     /// The bridge is closed.
@@ -61,6 +76,15 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.message
     }
+}
+
+/// What a panic says.
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }
 
 impl From<RuntimeError> for Error {

@@ -20,6 +20,7 @@
 //! This crate decides nothing about a container's life, which is the guest's business, and trusts nothing that the guest
 //! says. It must never hold its lock over an effect, and must never know of a binding.
 
+mod abandon;
 mod arena;
 mod bridge;
 mod deadline;

@@ -20,6 +20,11 @@ pub struct Response {
 }
 
 impl Response {
+    /// A response whose parts a binding's host has kept, for [`crate::Bridge::abandon`].
+    pub fn new(status: Status, data: Vec<u8>) -> Response {
+        Response { status, data }
+    }
+
     pub(crate) fn success(data: Vec<u8>) -> Response {
         Response {
             status: Status::Success,

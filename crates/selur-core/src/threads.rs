@@ -2,6 +2,7 @@
 
 use crate::{Error, Status};
 use std::cell::Cell;
+use std::panic::catch_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -73,14 +74,31 @@ impl Drop for Threads {
 }
 
 fn start() -> Result<Runtime, Error> {
-    Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_name("selur-bridge")
-        .on_thread_start(|| OWN.set(true))
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            let message = format!("the bridge's threads cannot be started: {error}");
-            Error::new(Status::ResourceExhausted, message)
-        })
+    // Tokio panics where it gets no thread. This one says so in peace; and if another program takes the last one meanwhile,
+    // the panic ends here.
+    let first = std::thread::Builder::new().name("selur-bridge".into());
+    first
+        .spawn(|| {})
+        .map(|thread| drop(thread.join()))
+        .map_err(|error| no_thread(&error.to_string()))?;
+    let build = || {
+        Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("selur-bridge")
+            .on_thread_start(|| OWN.set(true))
+            .enable_all()
+            .build()
+    };
+    match catch_unwind(build) {
+        Ok(built) => built.map_err(|error| no_thread(&error.to_string())),
+        Err(_) => Err(no_thread("it gave one, and then no further one")),
+    }
+}
+
+fn no_thread(why: &str) -> Error {
+    let message = format!(
+        "the system gives the bridge no threads of its own: {why}. End other threads or programs, or raise the limits on \
+         threads and memory (ulimit -u, ulimit -v, pids.max of the cgroup)"
+    );
+    Error::new(Status::ResourceExhausted, message)
 }

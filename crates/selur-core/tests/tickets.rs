@@ -370,3 +370,118 @@ fn dropping_the_last_handle_answers_what_is_open() {
         Status::Cancelled
     );
 }
+
+#[test]
+fn what_an_abandoned_answer_made_is_undone() {
+    let bridge = simulated();
+    let creates = create("nginx", "web");
+    let created = bridge.call(&creates).expect("called");
+    // Whoever lists them may have started it.
+    bridge.start_container("web").expect("started");
+    bridge.abandon(&creates, &created);
+    becomes_free(&bridge, "web");
+    bridge.start_container("web").expect("started");
+
+    let runs = frame(Command::Exec, &["web", r#"{"command":["cat"],"stdin":true}"#]);
+    let running = bridge.call(&runs).expect("called");
+    let stream = String::from_utf8_lossy(running.data())
+        .parse()
+        .expect("a stream's id");
+    bridge.abandon(&runs, &running);
+    let error = bridge.take_stream(stream).expect_err("it is closed");
+    assert_eq!(error.status(), Status::InvalidRequest);
+
+    // Nothing that was there before, nothing of a failure, and nothing twice.
+    let inspects = frame(Command::InspectContainer, &["web"]);
+    for request in [
+        &frame(Command::StartContainer, &["web"]),
+        &inspects,
+        &create("nginx", "web"),
+        &runs[..1].to_vec(),
+        &Vec::new(),
+    ] {
+        let response = bridge.call(request).expect("called");
+        bridge.abandon(request, &response);
+    }
+    bridge.abandon(&runs, &running);
+    bridge.abandon(&creates, &created);
+    let listed = bridge.call(&frame(Command::ListContainers, &[])).expect("called");
+    // The id of another command's answer is none that this one made.
+    bridge.abandon(&frame(Command::ListContainers, &[]), &listed);
+    assert_eq!(
+        bridge.inspect_container("web").expect("it is there").state,
+        "running"
+    );
+}
+
+#[test]
+fn nobody_waits_for_what_is_undone() {
+    let runtime = support::Scripted::performing(|effect, abort| {
+        Box::pin(async move {
+            if matches!(effect.operation, selur_runtime::Operation::Delete { .. }) {
+                abort.cancelled().await;
+            }
+            Ok(support::obey(&effect))
+        })
+    });
+    let bridge = support::over(Arc::new(runtime));
+    let creates = create("nginx", "web");
+    let created = bridge.call(&creates).expect("called");
+    bridge.abandon(&creates, &created);
+    // It returned, and the deletion ends only with the bridge.
+    let error = bridge
+        .with_deadline(Some(Duration::from_millis(1)))
+        .delete_container("web", Deletion::Force)
+        .expect_err("it is being deleted");
+    assert_eq!(error.status(), Status::Timeout);
+    bridge.close();
+    bridge.abandon(&creates, &created);
+}
+
+#[test]
+fn a_bridge_that_gets_no_thread_says_so() {
+    const CHILD: &str = "SELUR_TEST_WITHOUT_THREADS";
+    if std::env::var_os(CHILD).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().expect("this program has a path"))
+            .args(["--exact", "a_bridge_that_gets_no_thread_says_so", "--nocapture"])
+            .env(CHILD, "1")
+            // With stacks that large no further one fits into the memory that is allowed.
+            .env("RUST_MIN_STACK", "268435456")
+            .output()
+            .expect("run");
+        let said = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        return;
+    }
+    let bridge = simulated();
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("statm");
+    let pages: u64 = pages
+        .split(' ')
+        .next()
+        .and_then(|pages| pages.parse().ok())
+        .expect("pages");
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As);
+    let tight = rustix::process::Rlimit {
+        current: Some(pages * 4096 + (64 << 20)),
+        ..limit
+    };
+    rustix::process::setrlimit(rustix::process::Resource::As, tight).expect("limited");
+    let refused = [
+        bridge.create_container("nginx").map(drop),
+        bridge
+            .with_deadline(Some(PATIENCE))
+            .create_container("nginx")
+            .map(drop),
+    ];
+    let pong = bridge.ping("hi");
+    rustix::process::setrlimit(rustix::process::Resource::As, limit).expect("no more limited");
+    for refused in refused {
+        let error = refused.expect_err("there is no thread");
+        assert_eq!(error.status(), Status::ResourceExhausted, "{error}");
+        assert!(error.message().contains("ulimit -u"), "{error}");
+    }
+    assert_eq!(pong.expect("it needs no thread"), "hi");
+    // There is room again.
+    bridge.create_container("nginx").expect("created");
+}
