@@ -4,66 +4,29 @@ use crate::atoms;
 use rustler::env::SavedTerm;
 use rustler::types::LocalPid;
 use rustler::{Atom, Encoder, Env, NewBinary, NifUnitEnum, OwnedEnv, Term};
-use selur_core::{Response, Status};
-use std::any::Any;
+use selur_core::Response;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why something was not done.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    status: Status,
-    message: String,
-}
+pub(crate) use selur_core::Error as Failure;
 
-impl Failure {
-    pub(crate) fn new(status: Status, message: impl Into<String>) -> Failure {
-        Failure {
-            status,
-            message: message.into(),
+/// `{:error, status}`, or `{:error, %Selur.Error{}}`.
+pub(crate) fn failed<'a>(env: Env<'a>, failure: &Failure, errors: Errors) -> Term<'a> {
+    // Never fails: the names of statuses are short.
+    let status = Atom::from_str(env, failure.status().name()).unwrap_or_else(|_| atoms::error());
+    let reason = match errors {
+        Errors::Plain => status.encode(env),
+        Errors::Detailed => {
+            let fields = [
+                (atoms::struct_key(), atoms::selur_error().encode(env)),
+                (atoms::exception_key(), true.encode(env)),
+                (atoms::status(), status.encode(env)),
+                (atoms::message(), binary(env, failure.message().as_bytes())),
+            ];
+            map(env, &fields)
         }
-    }
-
-    pub(crate) fn invalid(message: impl Into<String>) -> Failure {
-        Failure::new(Status::InvalidRequest, message)
-    }
-
-    /// The bridge was freed.
-    pub(crate) fn freed() -> Failure {
-        Failure::invalid("the bridge was freed: make another one for further requests")
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        self.status
-    }
-
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// `{:error, status}`, or `{:error, %Selur.Error{}}`.
-    pub(crate) fn encode<'a>(&self, env: Env<'a>, errors: Errors) -> Term<'a> {
-        // Never fails: the names of statuses are short.
-        let status = Atom::from_str(env, self.status.name()).unwrap_or_else(|_| atoms::error());
-        let reason = match errors {
-            Errors::Plain => status.encode(env),
-            Errors::Detailed => {
-                let fields = [
-                    (atoms::struct_key(), atoms::selur_error().encode(env)),
-                    (atoms::exception_key(), true.encode(env)),
-                    (atoms::status(), status.encode(env)),
-                    (atoms::message(), binary(env, self.message.as_bytes())),
-                ];
-                map(env, &fields)
-            }
-        };
-        (atoms::error(), reason).encode(env)
-    }
-}
-
-impl From<selur_core::Error> for Failure {
-    fn from(error: selur_core::Error) -> Failure {
-        Failure::new(error.status(), error.message())
-    }
+    };
+    (atoms::error(), reason).encode(env)
 }
 
 /// How failures are told.
@@ -105,7 +68,7 @@ pub(crate) fn encode<'a>(env: Env<'a>, response: &Response, shape: Shape, errors
     }
     if !response.is_success() {
         let failure = Failure::new(response.status(), String::from_utf8_lossy(data));
-        return failure.encode(env, errors);
+        return failed(env, &failure, errors);
     }
     let result = match shape {
         Shape::Nothing => return atoms::ok().encode(env),
@@ -162,21 +125,22 @@ impl Reply {
         &self.to
     }
 
-    /// Sends it from a thread that is no scheduler. Who is gone misses nothing.
-    pub(crate) fn send(mut self, result: impl for<'a> FnOnce(Env<'a>) -> Term<'a>) {
+    /// Sends it from a thread that is no scheduler. Says whether there was somebody to send it to.
+    pub(crate) fn send(mut self, result: impl for<'a> FnOnce(Env<'a>) -> Term<'a>) -> bool {
         let tag = self.tag.clone();
         let to = self.to;
-        let _ = self.env.send_and_clear(&to, |env| {
+        let sent = self.env.send_and_clear(&to, |env| {
             let result =
-                caught(|| Ok(result(env))).unwrap_or_else(|failure| failure.encode(env, Errors::Plain));
+                caught(|| Ok(result(env))).unwrap_or_else(|failure| failed(env, &failure, Errors::Plain));
             (atoms::selur(), tag.load(env), result)
         });
+        sent.is_ok()
     }
 }
 
 /// Runs what must not panic into the BEAM or end one of our threads.
 pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Failure::panicked(panic.as_ref())))
 }
 
 /// Runs the body of a function that the BEAM calls.
@@ -185,16 +149,5 @@ pub(crate) fn guarded<'a>(
     errors: Errors,
     body: impl FnOnce() -> Result<Term<'a>, Failure>,
 ) -> Term<'a> {
-    caught(body).unwrap_or_else(|failure| failure.encode(env, errors))
-}
-
-#[cold]
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let what = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message");
-    let message = format!("selur panicked, which is a defect; please report it: {what}");
-    Failure::new(Status::InternalError, message)
+    caught(body).unwrap_or_else(|failure| failed(env, &failure, errors))
 }

@@ -1,6 +1,6 @@
 //! A bridge as a term: made and closed aside, let go by the garbage collector as by `free`.
 
-use crate::answer::{Errors, Failure, Reply, binary, caught, guarded, map};
+use crate::answer::{Errors, Failure, Reply, binary, caught, failed, guarded, map};
 use crate::live::{Live, no_thread};
 use crate::{aside, atoms};
 use rustler::{Binary, Encoder, Env, NifMap, NifUnitEnum, Resource, ResourceArc, Term};
@@ -40,8 +40,14 @@ impl Held {
     /// `invalid_request`: it was freed.
     pub(crate) fn with<R>(&self, step: impl FnOnce(&Arc<Live>) -> Result<R, Failure>) -> Result<R, Failure> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        step(live.as_ref().ok_or_else(Failure::freed)?)
+        step(live.as_ref().ok_or_else(freed)?)
     }
+}
+
+/// What a bridge that was freed says.
+#[cold]
+fn freed() -> Failure {
+    Failure::invalid("the bridge was freed: make another one for further requests")
 }
 
 /// What a bridge is made of: a map from `Selur.Bridge`.
@@ -112,7 +118,7 @@ fn bridge_new<'a>(env: Env<'a>, tag: Term<'a>, options: Options<'a>) -> Term<'a>
         let reply = Reply::to_caller(env, tag);
         let open = move || {
             let made = caught(|| {
-                let bridge = builder.build().map_err(Failure::from).map_err(|failure| {
+                let bridge = builder.build().map_err(|failure| {
                     // What Elixir was promised for a guest that does not load, whatever is wrong with it.
                     match (has_guest, failure.status()) {
                         (true, Status::InvalidRequest) => {
@@ -128,7 +134,7 @@ fn bridge_new<'a>(env: Env<'a>, tag: Term<'a>, options: Options<'a>) -> Term<'a>
             });
             reply.send(|env| match made {
                 Ok(held) => (atoms::ok(), held).encode(env),
-                Err(failure) => failure.encode(env, Errors::Detailed),
+                Err(failure) => failed(env, &failure, Errors::Detailed),
             });
         };
         aside::prepare()
@@ -146,7 +152,9 @@ fn bridge_free<'a>(env: Env<'a>, bridge: ResourceArc<Held>, tag: Term<'a>) -> Te
             return Ok(atoms::ok().encode(env));
         };
         let reply = Reply::to_caller(env, tag);
-        live.close(move || reply.send(|env| atoms::ok().encode(env)));
+        live.close(move || {
+            reply.send(|env| atoms::ok().encode(env));
+        });
         Ok(atoms::pending().encode(env))
     })
 }

@@ -1,6 +1,6 @@
 //! Answers on their way: from the bridge's completion queue to whoever waits, as messages.
 
-use crate::answer::{self, Errors, Failure, Reply, Shape, caught};
+use crate::answer::{self, Errors, Failure, Reply, Shape, caught, failed};
 use crate::atoms;
 use crate::bridge::Held;
 use crate::live::Live;
@@ -34,45 +34,57 @@ pub(crate) struct Asked {
     pub(crate) request: ResourceArc<Request>,
     /// Keeps the bridge open: the process may hold nothing but the tag that it waits for.
     pub(crate) bridge: ResourceArc<Held>,
+    /// The code of its command, for an answer that nobody hears; none of what is no request of the bridge's.
+    pub(crate) code: Option<u8>,
 }
 
 impl Asked {
-    /// Tells the process what came of it.
+    /// Tells the process what came of it. What it made is undone if the process is gone.
     pub(crate) fn answer(self, live: &Arc<Live>, response: Response) {
         self.unwatch();
-        let request = self.request.clone();
-        request.answering(|| self.tell(live, response));
+        // This calls the guest: not while a scheduler may want to know whether it is answered.
+        let opened = match self.shape {
+            Shape::Stream if response.is_success() => Some(caught(|| self.open(live, &response))),
+            _ => None,
+        };
+        let Asked {
+            reply,
+            shape,
+            errors,
+            request,
+            code,
+            ..
+        } = self;
+        let is_heard = request.answering(|| {
+            reply.send(|env| match opened {
+                None => answer::encode(env, &response, shape, errors),
+                Some(Ok(flow)) => (atoms::ok(), Flow::describe(&flow, env)).encode(env),
+                Some(Err(failure)) => failed(env, &failure, errors),
+            })
+        });
+        if let (false, Some(code)) = (is_heard, code) {
+            live.bridge.abandon(&[code], &response);
+        }
     }
 
-    fn tell(self, live: &Arc<Live>, response: Response) {
-        if self.shape != Shape::Stream || !response.is_success() {
-            let (shape, errors) = (self.shape, self.errors);
-            return self
-                .reply
-                .send(move |env| answer::encode(env, &response, shape, errors));
-        }
-        let opened = caught(|| {
-            let id = std::str::from_utf8(response.data())
-                .ok()
-                .and_then(|text| text.parse().ok());
-            let id = id.ok_or_else(|| {
-                Failure::new(Status::InternalError, "a stream was answered with no stream's id")
-            })?;
-            let reader = live.bridge.take_reader(id)?;
-            Ok(Flow::open(reader, self.bridge, self.errors, self.reply.pid()))
-        });
-        let errors = self.errors;
-        self.reply.send(move |env| match opened {
-            Ok(flow) => (atoms::ok(), Flow::describe(&flow, env)).encode(env),
-            Err(failure) => failure.encode(env, errors),
-        });
+    /// Takes the stream that it was answered with.
+    fn open(&self, live: &Arc<Live>, response: &Response) -> Result<ResourceArc<Flow>, Failure> {
+        let id = std::str::from_utf8(response.data())
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let id = id.ok_or_else(|| {
+            Failure::new(Status::InternalError, "a stream was answered with no stream's id")
+        })?;
+        let reader = live.bridge.take_reader(id)?;
+        let owner = self.reply.pid();
+        Ok(Flow::open(reader, self.bridge.clone(), self.errors, owner))
     }
 
     /// Tells the process that it was not begun.
     pub(crate) fn fail(self, failure: &Failure) {
         self.unwatch();
         let (request, errors) = (self.request.clone(), self.errors);
-        request.answering(|| self.reply.send(|env| failure.encode(env, errors)));
+        request.answering(|| self.reply.send(|env| failed(env, failure, errors)));
     }
 }
 

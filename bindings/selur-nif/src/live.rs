@@ -16,6 +16,8 @@ pub(crate) struct Live {
     pub(crate) bridge: Bridge,
     waiters: Mutex<Waiters>,
     delivers: AtomicBool,
+    /// Held while delivering is begun, and over nothing that waits: schedulers lock it.
+    beginning: Mutex<()>,
     /// Where a guest is called that selur did not build: it may use up its budget, which takes a second.
     worker: Option<Sender<Job>>,
 }
@@ -33,6 +35,7 @@ impl Live {
             bridge,
             waiters: Mutex::default(),
             delivers: AtomicBool::new(false),
+            beginning: Mutex::default(),
             worker,
         }))
     }
@@ -55,7 +58,8 @@ impl Live {
         }
     }
 
-    /// Who waits for an answer. Locked while a request is begun, so that no answer comes before its waiter.
+    /// Who waits for an answer. Locked while a request is begun, so that no answer comes before its waiter. Never on a
+    /// scheduler unless the guest is prompt: its lock is waited for meanwhile.
     pub(crate) fn waiters(&self) -> MutexGuard<'_, Waiters> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +72,7 @@ impl Live {
         if self.delivers.load(Ordering::Acquire) {
             return Ok(());
         }
-        let waiters = self.waiters();
+        let beginning = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
         if self.delivers.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -78,7 +82,7 @@ impl Live {
             .spawn(move || delivery::deliver(&live))
             .map_err(no_thread)?;
         self.delivers.store(true, Ordering::Release);
-        drop(waiters);
+        drop(beginning);
         Ok(())
     }
 

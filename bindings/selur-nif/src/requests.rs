@@ -1,6 +1,6 @@
 //! Requests: by their fields or as frames, answered at once or by message.
 
-use crate::answer::{self, Errors, Failure, Reply, Shape, binary, caught, guarded};
+use crate::answer::{self, Errors, Failure, Reply, Shape, binary, caught, failed, guarded};
 use crate::atoms;
 use crate::bridge::Held;
 use crate::delivery::{Asked, Waiter};
@@ -49,11 +49,12 @@ impl Request {
         self.number.store(number, Ordering::Release);
     }
 
-    /// Sends the answer.
-    pub(crate) fn answering(&self, send: impl FnOnce()) {
+    /// Sends the answer, which must not wait: schedulers ask whether it is answered. Says what `send` says.
+    pub(crate) fn answering(&self, send: impl FnOnce() -> bool) -> bool {
         let mut is_answered = self.is_answered.lock().unwrap_or_else(PoisonError::into_inner);
-        send();
+        let is_sent = send();
         *is_answered = true;
+        is_sent
     }
 
     /// Asks for an early end, which is answered as any other. Does nothing once it is answered.
@@ -95,6 +96,7 @@ impl Asked {
             errors,
             request,
             bridge: bridge.clone(),
+            code: wanted.code,
         }
     }
 
@@ -128,6 +130,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) shape: Shape,
     /// As the bridge says unless given.
     pub(crate) errors: Option<Errors>,
+    /// The code of a request's command.
+    pub(crate) code: Option<u8>,
 }
 
 /// Begins something, and gives what the NIF returns: the result if it is there and the caller waits, else `:pending` or
@@ -164,7 +168,7 @@ pub(crate) fn ask<'a>(
     let result = match begun {
         Ok(Ok(handed)) => return handed,
         Ok(Err(response)) => answer::encode(env, &response, wanted.shape, errors),
-        Err(failure) => failure.encode(env, errors),
+        Err(failure) => failed(env, &failure, errors),
     };
     match wanted.tag {
         Some(_) => result,
@@ -211,11 +215,12 @@ struct Settings {
 
 impl Settings {
     /// With the tag that the caller waits for, or nil.
-    fn wanted<'a>(&self, tag: Term<'a>) -> Wanted<'a> {
+    fn wanted<'a>(&self, tag: Term<'a>, code: Option<u8>) -> Wanted<'a> {
         Wanted {
             tag: (!tag.is_atom()).then_some(tag),
             shape: self.shape,
             errors: self.errors,
+            code,
         }
     }
 }
@@ -252,10 +257,10 @@ fn submit<'a>(
     fields: Vec<Binary<'a>>,
     settings: Settings,
 ) -> Term<'a> {
-    let wanted = settings.wanted(tag);
+    let wanted = settings.wanted(tag, Some(command));
     let frame = frame(command, &fields);
     ask(env, &bridge, wanted, move |live| {
-        Ok(settings.deadline.apply(&live.bridge).begin(&frame?)?)
+        settings.deadline.apply(&live.bridge).begin(&frame?)
     })
 }
 
@@ -270,7 +275,7 @@ fn frame(command: u8, fields: &[Binary<'_>]) -> Result<Vec<u8>, Failure> {
     }
     let texts: Result<Vec<&str>, _> = fields.iter().map(|field| std::str::from_utf8(field)).collect();
     let texts = texts.map_err(|_| Failure::invalid("an argument is not valid UTF-8: encode it as UTF-8"))?;
-    Ok(Bridge::frame(command, &texts)?)
+    Bridge::frame(command, &texts)
 }
 
 /// A request as a frame; the answer is the response frame.
@@ -282,12 +287,12 @@ fn call<'a>(
     frame: Binary<'a>,
     settings: Settings,
 ) -> Term<'a> {
-    let wanted = settings.wanted(tag);
     // What is longer than any frame is refused as what is a byte longer.
     let bytes = frame.as_slice();
+    let wanted = settings.wanted(tag, bytes.first().copied());
     let frame = bytes.get(..=MAX_FRAME_BYTES).unwrap_or(bytes).to_vec();
     ask(env, &bridge, wanted, move |live| {
-        Ok(settings.deadline.apply(&live.bridge).begin(&frame)?)
+        settings.deadline.apply(&live.bridge).begin(&frame)
     })
 }
 
@@ -334,6 +339,7 @@ fn panic<'a>(env: Env<'a>, bridge: ResourceArc<Held>, tag: Term<'a>) -> Term<'a>
         tag: Some(tag),
         shape: Shape::Nothing,
         errors: Some(Errors::Detailed),
+        code: None,
     };
     ask(env, &bridge, wanted, |_| panic!("the wheel broke"))
 }

@@ -1,8 +1,9 @@
 //! Streams as terms: each item is a message, and comes only when it was asked for.
 //!
-//! Locks are taken in one order: a stream's state, then the bridge's waiters.
+//! Locks are taken in one order: a stream's state, then the bridge's waiters. Schedulers lock a stream's state: it is not
+//! held over a call of a guest that is not prompt, nor while the lock is waited for that such a call is made under.
 
-use crate::answer::{Errors, Failure, Shape, binary, caught, guarded, map};
+use crate::answer::{Errors, Failure, Shape, binary, caught, failed, guarded, map};
 use crate::aside::ENDING;
 use crate::atoms;
 use crate::bridge::Held;
@@ -128,7 +129,8 @@ impl Flow {
         self.lock().reader.clone().ok_or_else(closed)
     }
 
-    /// Begins to read the next item. It must be wanted, and none be on its way. The stream has ended where that fails.
+    /// Begins to read the next item, of a guest that is prompt. It must be wanted, and none be on its way. The stream has
+    /// ended where that fails.
     fn read(flow: &ResourceArc<Flow>, live: &Arc<Live>, state: &mut State) -> Result<(), Failure> {
         let Some(reader) = &state.reader else {
             return Ok(());
@@ -144,16 +146,32 @@ impl Flow {
                 drop(waiters);
                 state.is_reading = false;
                 state.end();
-                Err(error.into())
+                Err(error)
             }
         }
     }
 
-    /// As [`Flow::read`], on a thread that is no scheduler: its owner is told what goes wrong.
-    fn read_on(flow: &ResourceArc<Flow>, live: &Arc<Live>, state: &mut State) {
-        if let Err(failure) = Flow::read(flow, live, state) {
+    /// As [`Flow::read`] for any guest, of a stream whose state says that it is being read. On a thread that is no
+    /// scheduler: its owner is told what goes wrong.
+    fn read_aside(flow: ResourceArc<Flow>, live: &Arc<Live>) {
+        let Ok(reader) = flow.reader() else {
+            return;
+        };
+        let mut waiters = live.waiters();
+        let error = match reader.next_to_queue() {
+            Ok(number) => {
+                waiters.insert(number, Waiter::Stream(flow));
+                return;
+            }
+            Err(error) => error,
+        };
+        drop(waiters);
+        let mut state = flow.lock();
+        state.is_reading = false;
+        if state.reader.is_some() {
+            state.end();
             let errors = state.errors;
-            send(flow, &state.owner, |env| failure.encode(env, errors));
+            send(&flow, &state.owner, |env| failed(env, &error, errors));
         }
     }
 
@@ -181,7 +199,9 @@ impl Flow {
                     (atoms::item(), item_term(env, &item)).encode(env)
                 });
                 if state.demand > 0 {
-                    Flow::read_on(&flow, live, &mut state);
+                    state.is_reading = true;
+                    drop(state);
+                    live.run(move |live| Flow::read_aside(flow, live));
                 }
             }
             Ok(_) => {
@@ -190,8 +210,8 @@ impl Flow {
             }
             Err(error) => {
                 state.end();
-                let (failure, errors) = (Failure::from(error), state.errors);
-                send(&flow, &owner, |env| failure.encode(env, errors));
+                let errors = state.errors;
+                send(&flow, &owner, |env| failed(env, &error, errors));
             }
         }
     }
@@ -261,7 +281,7 @@ fn stream_demand<'a>(env: Env<'a>, flow: ResourceArc<Flow>, count: u32, errors: 
             state.is_reading = true;
             drop(state);
             let flow = flow.clone();
-            live.run(move |live| Flow::read_on(&flow, live, &mut flow.lock()));
+            live.run(move |live| Flow::read_aside(flow, live));
             Ok(())
         })?;
         Ok(atoms::ok().encode(env))
@@ -275,7 +295,7 @@ fn bereave(env: Env<'_>, flow: &ResourceArc<Flow>, state: &State, by: &LocalPid)
             Status::Cancelled,
             "another process closed the stream, or reads it",
         );
-        let ended = failure.encode(env, state.errors);
+        let ended = failed(env, &failure, state.errors);
         // Who is gone misses nothing.
         let _ = env.send(&owner, (atoms::selur(), flow.encode(env), ended));
     }
@@ -301,13 +321,13 @@ fn stream_write<'a>(env: Env<'a>, flow: ResourceArc<Flow>, tag: Term<'a>, bytes:
             "this is too much input at once: send it in pieces",
         )),
     };
-    put(env, &flow, tag, move |reader| Ok(reader.write_to_queue(&piece?)?))
+    put(env, &flow, tag, move |reader| reader.write_to_queue(&piece?))
 }
 
 /// Ends the input of a session's process.
 #[rustler::nif]
 fn stream_end_input<'a>(env: Env<'a>, flow: ResourceArc<Flow>, tag: Term<'a>) -> Term<'a> {
-    put(env, &flow, tag, |reader| Ok(reader.end_input_to_queue()?))
+    put(env, &flow, tag, |reader| reader.end_input_to_queue())
 }
 
 /// Tells the terminal of a session's process its size.
@@ -320,7 +340,7 @@ fn stream_resize<'a>(
     rows: u16,
 ) -> Term<'a> {
     put(env, &flow, tag, move |reader| {
-        Ok(reader.resize_to_queue(TerminalSize { columns, rows })?)
+        reader.resize_to_queue(TerminalSize { columns, rows })
     })
 }
 
@@ -335,11 +355,12 @@ fn put<'a>(
         tag: Some(tag),
         shape: Shape::Nothing,
         errors: Some(flow.errors),
+        code: None,
     };
     match caught(|| flow.reader()) {
         Ok(reader) => ask(env, &flow.bridge, wanted, move |_| {
             begin(&reader).map(Begun::Pending)
         }),
-        Err(failure) => failure.encode(env, flow.errors),
+        Err(failure) => failed(env, &failure, flow.errors),
     }
 }

@@ -3,7 +3,7 @@ defmodule Selur.GuestsTest do
   use ExUnit.Case, async: false
 
   import Selur.Test.Support
-  alias Selur.Bridge
+  alias Selur.{Bridge, Native}
   alias Selur.Test.Guests
 
   @moduletag timeout: 300_000
@@ -35,6 +35,63 @@ defmodule Selur.GuestsTest do
     _ = Bridge.ping(bridge, "hi")
     assert {:error, _} = Task.await(ping, patience())
     assert Bridge.free(bridge) == :ok
+  end
+
+  test "a deadline holds for a ping to a guest that never answers, as for every other request" do
+    for ask <- [
+          &Bridge.ping(&1, "hi", deadline: 50, errors: :detailed),
+          &(&1 |> Bridge.ping_async("hi", deadline: 50, errors: :detailed) |> Bridge.await(patience())),
+          &Bridge.start_container(&1, "web", deadline: 50, errors: :detailed)
+        ] do
+      bridge = bridge(Guests.never_answers())
+      assert {:error, error} = Task.async(fn -> ask.(bridge) end) |> Task.await(patience())
+      # Nor does it answer when it is told that the time is over, which breaks it.
+      assert error.message =~ "left the cancelled ticket", error.message
+      assert Bridge.free(bridge) == :ok
+    end
+  end
+
+  test "no scheduler waits for a guest that is at work when it asks for what comes of a stream" do
+    # On a busy machine a scheduler may be held up by others: the guest is at fault only if it is so each time.
+    waits =
+      Enum.reduce_while(1..3, [], fn _, waits ->
+        {worst, took} = worst_wait()
+        waits = ["#{worst} of #{took} µs" | waits]
+        if worst < took / 4, do: {:halt, :ok}, else: {:cont, waits}
+      end)
+
+    assert waits == :ok, "a scheduler waited #{Enum.join(List.wrap(waits), ", ")}"
+  end
+
+  # How long a scheduler waits at most while the guest is at work, and how long that is.
+  defp worst_wait do
+    bridge = bridge(Guests.loops_at_ping())
+    id = running(bridge)
+    {:ok, %{ref: ref} = stream} = Bridge.exec(bridge, id, %{command: ["cat"], stdin: true})
+    :ok = Selur.Stream.demand(stream, 100)
+    # What it echoes is delivered, and more is asked for, while the guest is at work.
+    written = make_ref()
+    :pending = Native.stream_write(ref, written, "a")
+    begun = System.monotonic_time(:microsecond)
+    ping = Bridge.ping_async(bridge, "hi")
+    worst = longest_until_answered(ping, fn -> _ = Native.stream_demand(ref, 0, nil) end, 0)
+    took = System.monotonic_time(:microsecond) - begun
+    assert_receive {:selur, ^written, :ok}, patience()
+    assert_receive {:selur, ^ref, {:item, {:stdout, "a"}}}, patience()
+    :ok = Bridge.free(bridge)
+    {worst, took}
+  end
+
+  defp longest_until_answered(request, step, worst) do
+    receive do
+      {:selur, ^request, result} ->
+        assert result == {:error, :internal_error}
+        worst
+    after
+      0 ->
+        {microseconds, _} = :timer.tc(step)
+        longest_until_answered(request, step, max(worst, microseconds))
+    end
   end
 
   test "no scheduler, normal or dirty, works for a guest that loops" do

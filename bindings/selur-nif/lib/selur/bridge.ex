@@ -135,14 +135,7 @@ defmodule Selur.Bridge do
       {:error, :invalid_request}
   """
   @spec free(t) :: :ok
-  def free(bridge) do
-    tag = make_ref()
-
-    case Native.bridge_free(bridge, tag) do
-      :pending -> receive(do: ({:selur, ^tag, :ok} -> :ok))
-      :ok -> :ok
-    end
-  end
+  def free(bridge), do: Requests.wait(&Native.bridge_free(bridge, &1))
 
   @doc """
   How many bytes of memory the guest has. It never changes.
@@ -528,12 +521,7 @@ defmodule Selur.Bridge do
   @spec call(t, binary, options) :: {:ok, binary} | error
   def call(bridge, frame, options \\ []) do
     {settings, []} = Requests.settings(:frame, options, [])
-    tag = make_ref()
-
-    case Native.call(bridge, tag, frame, settings) do
-      :pending -> receive(do: ({:selur, ^tag, result} -> result))
-      result -> result
-    end
+    Requests.wait(&Native.call(bridge, &1, frame, settings))
   end
 
   @doc "As `call/3`, but gives the response frame itself, and raises a `Selur.Error`."

@@ -11,23 +11,18 @@ defmodule Selur.Opening do
   @spec open(keyword) :: {:ok, Selur.Bridge.t()} | {:error, Selur.Error.t()}
   def open(options) do
     _ = Keyword.validate!(options, @options)
-    tag = make_ref()
 
-    made =
-      Native.bridge_new(tag, %{
-        guest: guest(options[:guest]),
-        runtime: runtime(Keyword.get(options, :runtime, :auto)),
-        state_root: path(options[:state_root]),
-        shim: path(options[:shim]),
-        socket: path(options[:docker_socket]),
-        deadline: default_deadline(Keyword.get(options, :deadline, :infinity)),
-        errors: Requests.errors(Keyword.get(options, :errors)) || :plain
-      })
+    made_of = %{
+      guest: guest(options[:guest]),
+      runtime: runtime(Keyword.get(options, :runtime, :auto)),
+      state_root: path(options[:state_root]),
+      shim: path(options[:shim]),
+      socket: path(options[:docker_socket]),
+      deadline: default_deadline(Keyword.get(options, :deadline, :infinity)),
+      errors: Requests.errors(Keyword.get(options, :errors)) || :plain
+    }
 
-    case made do
-      :pending -> receive(do: ({:selur, ^tag, result} -> result))
-      result -> result
-    end
+    Requests.wait(&Native.bridge_new(&1, made_of))
   end
 
   defp guest(nil), do: nil

@@ -114,9 +114,16 @@ defmodule Selur.Requests do
   @doc "Makes a request, and waits for its result."
   @spec await(reference, atom, [iodata | nil], Native.settings()) :: Native.result()
   def await(bridge, command, fields, settings) do
+    {code, fields} = {Protocol.code(command), given(fields)}
+    wait(&Native.submit(bridge, &1, code, fields, settings))
+  end
+
+  @doc "Begins something under a tag, and waits for its result if that is not there at once."
+  @spec wait((reference -> :pending | result)) :: result when result: term
+  def wait(begin) do
     tag = make_ref()
 
-    case Native.submit(bridge, tag, Protocol.code(command), given(fields), settings) do
+    case begin.(tag) do
       :pending -> receive(do: ({:selur, ^tag, result} -> result))
       result -> result
     end

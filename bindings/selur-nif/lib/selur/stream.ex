@@ -40,7 +40,7 @@ defmodule Selur.Stream do
   one kills the process of an exec and gives up a pull; a container that was attached to goes on.
   """
 
-  alias Selur.Native
+  alias Selur.{Native, Requests}
 
   @enforce_keys [:ref]
   defstruct [:ref]
@@ -100,27 +100,14 @@ defmodule Selur.Stream do
   Ends the process's input. With a terminal there is no such end: write the byte 4 instead.
   """
   @spec end_input(t) :: outcome
-  def end_input(%__MODULE__{ref: ref}) do
-    tag = make_ref()
-
-    case Native.stream_end_input(ref, tag) do
-      :pending -> receive(do: ({:selur, ^tag, result} -> result))
-      result -> result
-    end
-  end
+  def end_input(%__MODULE__{ref: ref}), do: Requests.wait(&Native.stream_end_input(ref, &1))
 
   @doc """
   Tells the process's terminal its size. Nothing happens where it has none.
   """
   @spec resize(t, columns :: 0..65_535, rows :: 0..65_535) :: outcome
-  def resize(%__MODULE__{ref: ref}, columns, rows) when columns in 0..65_535 and rows in 0..65_535 do
-    tag = make_ref()
-
-    case Native.stream_resize(ref, tag, columns, rows) do
-      :pending -> receive(do: ({:selur, ^tag, result} -> result))
-      result -> result
-    end
-  end
+  def resize(%__MODULE__{ref: ref}, columns, rows) when columns in 0..65_535 and rows in 0..65_535,
+    do: Requests.wait(&Native.stream_resize(ref, &1, columns, rows))
 
   defp write_pieces(ref, <<piece::binary-size(@piece_bytes), rest::binary>>) when rest != "" do
     with :ok <- write_piece(ref, piece), do: write_pieces(ref, rest)
@@ -128,14 +115,7 @@ defmodule Selur.Stream do
 
   defp write_pieces(ref, rest), do: write_piece(ref, rest)
 
-  defp write_piece(ref, piece) do
-    tag = make_ref()
-
-    case Native.stream_write(ref, tag, piece) do
-      :pending -> receive(do: ({:selur, ^tag, result} -> result))
-      result -> result
-    end
-  end
+  defp write_piece(ref, piece), do: Requests.wait(&Native.stream_write(ref, &1, piece))
 
   defimpl Enumerable do
     # How many items are under way while one is looked at.

@@ -21,6 +21,56 @@ defmodule Selur.Test.Guests do
   @doc "Answers every request by a ticket, and never again."
   def never_answers, do: guest(constant(0x6000000000000007))
 
+  @doc "The guest that selur was built with, but for one function: a ping makes it loop until its budget is used up."
+  def loops_at_ping do
+    <<"\0asm", 1::little-32, sections::binary>> =
+      Selur.Test.Support.root() |> Path.join("guest/selur.wasm") |> File.read!()
+
+    sections = sections_of(sections)
+    {_, exports} = List.keyfind!(sections, 7, 0)
+    # It imports nothing: functions are counted from 0.
+    [_, <<0x00, index, _::binary>>] = :binary.split(exports, <<10, "selur_ping">>)
+    true = index < 128
+
+    [
+      "\0asm",
+      <<1::little-32>>
+      | for {id, content} <- sections do
+          section(id, if(id == 10, do: content |> bodies_of() |> loop_in(index) |> list(), else: content))
+        end
+    ]
+    |> IO.iodata_to_binary()
+  end
+
+  defp loop_in(bodies, index),
+    do: List.replace_at(bodies, index, bytes(<<0x00, 0x03, 0x40, 0x0C, 0x00, 0x0B, 0x00, 0x0B>>))
+
+  defp sections_of(""), do: []
+
+  defp sections_of(<<id, rest::binary>>) do
+    {content, rest} = counted(rest)
+    [{id, content} | sections_of(rest)]
+  end
+
+  defp bodies_of(content) do
+    {count, rest} = number(content)
+    {bodies, ""} = Enum.map_reduce(1..count, rest, fn _, rest -> counted(rest) end)
+    Enum.map(bodies, &bytes/1)
+  end
+
+  defp counted(bytes) do
+    {count, rest} = number(bytes)
+    <<content::binary-size(count), rest::binary>> = rest
+    {content, rest}
+  end
+
+  defp number(<<0::1, value::7, rest::binary>>), do: {value, rest}
+
+  defp number(<<1::1, low::7, rest::binary>>) do
+    {high, rest} = number(rest)
+    {Bitwise.bsl(high, 7) + low, rest}
+  end
+
   @doc "Loops while it is loaded."
   def loops_at_start do
     body = <<0x03, 0x40, 0x0C, 0x00, 0x0B>>
