@@ -12,7 +12,10 @@ defmodule Mix.Tasks.Compile.SelurNative do
     * `SELUR_NIF_OFFLINE`: if it is `1`, cargo uses what it has downloaded before, and no network.
     * `CARGO_TARGET_DIR`: where cargo builds, as ever.
 
-  A machine without cargo is fine as long as the library is there already, or is named by `SELUR_NIF_PATH`.
+  A machine without cargo is fine as long as the library is there already, or is named by `SELUR_NIF_PATH`. `mix clean`
+  leaves one there that nothing could place again.
+
+  There is one place for every profile and environment: what is in it is what was compiled last.
   """
   @shortdoc "Builds and places selur's native library"
   use Mix.Task.Compiler
@@ -27,7 +30,7 @@ defmodule Mix.Tasks.Compile.SelurNative do
   def run(_arguments) do
     case files() do
       {:ok, files} ->
-        placed = Enum.map(files, &place/1)
+        placed = [leave(files) | Enum.map(files, &place/1)]
         # The first time priv/ was not there yet when the build's folder was made.
         Mix.Project.build_structure()
         {if(:placed in placed, do: :ok, else: :noop), []}
@@ -45,27 +48,63 @@ defmodule Mix.Tasks.Compile.SelurNative do
   def manifests, do: []
 
   @impl true
-  def clean, do: File.rm_rf!(@place)
+  def clean do
+    case origin() do
+      {none, why} when none in [:misnamed, :nowhere] ->
+        if File.exists?(@place),
+          do:
+            Mix.shell().info("selur's native library stays in #{@place}, for it cannot be made again: #{why}")
 
-  defp files do
-    path = System.get_env("SELUR_NIF_PATH", "")
-
-    cond do
-      path != "" -> prebuilt(path)
-      not File.regular?(Path.join(@source, "Cargo.toml")) -> there("its Rust sources are not beside it")
-      System.find_executable("cargo") == nil -> there("there is no cargo, which builds it from its sources")
-      true -> build()
+      _ ->
+        File.rm_rf!(@place)
     end
   end
 
-  defp prebuilt(path) do
-    library = Path.expand(path)
-    shim = Path.join(Path.dirname(library), @shim)
+  defp files do
+    case origin() do
+      {:prebuilt, library} -> {:ok, prebuilt(library)}
+      {:misnamed, why} -> {:error, why <> ": name a #{@library}, or unset it"}
+      {:nowhere, why} -> there(why)
+      :cargo -> build()
+    end
+  end
 
-    if File.regular?(library) do
-      {:ok, [{library, @library} | for(file <- [shim], File.regular?(file), do: {file, @shim})]}
+  # Where the library comes from.
+  defp origin do
+    library = System.get_env("SELUR_NIF_PATH", "")
+
+    cond do
+      library != "" and File.regular?(library) ->
+        {:prebuilt, Path.expand(library)}
+
+      library != "" ->
+        {:misnamed, "SELUR_NIF_PATH names #{Path.expand(library)}, and there is no such file"}
+
+      not File.regular?(Path.join(@source, "Cargo.toml")) ->
+        {:nowhere, "its Rust sources are not beside it"}
+
+      System.find_executable("cargo") == nil ->
+        {:nowhere, "there is no cargo, which builds it from its sources"}
+
+      true ->
+        :cargo
+    end
+  end
+
+  defp prebuilt(library) do
+    shim = Path.join(Path.dirname(library), @shim)
+    [{library, @library} | for(file <- [shim], File.regular?(file), do: {file, @shim})]
+  end
+
+  # A shim of another library would not fit.
+  defp leave(files) do
+    shim = Path.join(@place, @shim)
+
+    if List.keymember?(files, @shim, 1) or not File.exists?(shim) do
+      :noop
     else
-      {:error, "SELUR_NIF_PATH names #{library}, and there is no such file: name a #{@library}, or unset it"}
+      File.rm!(shim)
+      :placed
     end
   end
 
@@ -128,8 +167,6 @@ defmodule Mix.Tasks.Compile.SelurNative do
 
       try do
         File.cp!(from, new)
-        # Of its source, so that the next time it is seen to be the same.
-        File.touch!(new, File.stat!(from, time: :posix).mtime)
         File.rename!(new, to)
       after
         File.rm(new)
@@ -139,11 +176,22 @@ defmodule Mix.Tasks.Compile.SelurNative do
     end
   end
 
+  # By their bytes: what cargo builds anew may have the size and the second of what it built before.
   defp same?(from, to) do
-    with {:ok, %{size: size, mtime: mtime}} <- File.stat(from),
-         {:ok, %{size: ^size, mtime: ^mtime}} <- File.stat(to) do
-      true
+    with {:ok, %{size: size}} <- File.stat(from), {:ok, %{size: ^size}} <- File.stat(to) do
+      read = [:raw, :binary, :read]
+      File.open!(from, read, fn one -> File.open!(to, read, &equal?(one, &1)) end)
     else
+      _ -> false
+    end
+  end
+
+  @piece_bytes 1_048_576
+
+  defp equal?(one, other) do
+    case {:file.read(one, @piece_bytes), :file.read(other, @piece_bytes)} do
+      {:eof, :eof} -> true
+      {{:ok, piece}, {:ok, piece}} -> equal?(one, other)
       _ -> false
     end
   end

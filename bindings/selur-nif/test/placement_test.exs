@@ -48,10 +48,43 @@ defmodule Selur.PlacementTest do
     # Its sources are not beside it, and it does not need them.
     assert {said, 0} = mix(project, @run, [])
     assert said =~ ~s({:ok, "hi"})
-    assert {_, 0} = mix(project, ["clean"], [])
+    # Nothing here could make it again.
+    for named <- [nil, "/nowhere/libselur_nif.so"] do
+      assert {said, 0} = mix(project, ["clean"], [{"SELUR_NIF_PATH", named}])
+      assert said =~ placed |> Path.dirname()
+      assert File.exists?(placed)
+    end
+
+    assert {_, 0} = mix(project, ["clean"], [{"SELUR_NIF_PATH", library}])
     refute File.exists?(placed)
     assert {said, 1} = mix(project, ["compile"], [])
     assert said =~ "SELUR_NIF_PATH"
+  end
+
+  test "what is placed is what was named last, whatever size and time it has", %{project: project} do
+    named = folder()
+    library = Path.join(named, "libselur_nif.so")
+    placed = &File.read(Path.join([project, "priv/native", &1]))
+    compile = fn -> mix(project, ["compile"], [{"SELUR_NIF_PATH", library}]) end
+
+    for {content, shim} <- [{"one", "first"}, {"two", "other"}, {"two", nil}] do
+      File.write!(library, content)
+
+      if shim,
+        do: File.write!(Path.join(named, "selur-shim"), shim),
+        else: File.rm!(Path.join(named, "selur-shim"))
+
+      for file <- Path.wildcard(Path.join(named, "*")), do: File.touch!(file, 1_700_000_000)
+      assert {_, 0} = compile.()
+      assert placed.("libselur_nif.so") == {:ok, content}
+      assert placed.("selur-shim") == if(shim, do: {:ok, shim}, else: {:error, :enoent})
+    end
+
+    # What is the same is left alone.
+    [place] = Path.wildcard(Path.join(project, "priv/native/*"))
+    inode = File.stat!(place).inode
+    assert {_, 0} = compile.()
+    assert File.stat!(place).inode == inode
   end
 
   test "a library that is not there is named", %{project: project} do
