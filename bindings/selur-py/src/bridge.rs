@@ -3,15 +3,17 @@
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
+use crate::opening::open;
 use crate::response::Response;
 use crate::slot::Slot;
 use crate::stream::{Stream, kind_of};
 use crate::wait::{Deadline, GuestOf, detached, wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use selur_core::{Backend, Begun, Command, Completion, Deletion, Guest, Response as Answer, Status};
+use selur_core::{Begun, Command, Completion, Response as Answer, Status};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 /// A bridge as the package knows it: see `selur.Bridge` and `selur.AsyncBridge`.
@@ -34,31 +36,8 @@ impl Bridge {
         docker_socket: Option<PathBuf>,
         deadline: Option<f64>,
     ) -> PyResult<Bridge> {
-        let mut builder = selur_core::Bridge::builder().backend(backend(runtime)?);
-        if let Some(guest) = guest {
-            builder = builder.guest(match guest.extract::<PathBuf>() {
-                Ok(path) => Guest::Path(path),
-                Err(_) => Guest::Bytes(input::bytes(guest)?.into_owned()),
-            });
-        }
-        if let Some(folder) = state_root {
-            builder = builder.state_root(folder);
-        }
-        if let Some(program) = shim {
-            builder = builder.shim(program);
-        }
-        if let Some(socket) = docker_socket {
-            builder = builder.socket(socket);
-        }
-        if let Deadline::Within(deadline) = Deadline::of(deadline)? {
-            builder = builder.default_deadline(Some(deadline));
-        }
-        // A daemon is asked who it is.
-        let core = detached(py, || builder.build()).map_err(Failure::from)?;
-        Ok(Bridge {
-            guest: GuestOf::of(&core),
-            core: Own::new(core),
-        })
+        let core = open(py, runtime, guest, state_root, shim, docker_socket, deadline)?;
+        Ok(Bridge::over(core))
     }
 
     /// Answers the same bytes, which must be UTF-8: a round trip through the guest. It never waits, unless for a guest of
@@ -151,6 +130,16 @@ impl Bridge {
         Ok(())
     }
 
+    /// Undoes what a request made whose answer reaches nobody, by the code of its command.
+    fn _abandon(&self, py: Python<'_>, command: u8, status: u8, data: &[u8]) -> PyResult<()> {
+        let core = self.core.get()?;
+        if let Some(status) = Status::from_code(status) {
+            let late = Answer::new(status, data.to_vec());
+            self.guest.call(py, || core.abandon(&[command], &late));
+        }
+        Ok(())
+    }
+
     /// Takes the stream that a request was answered with.
     fn _take_stream(&self, py: Python<'_>, id: u64) -> PyResult<Stream> {
         let core = self.core.get()?;
@@ -202,6 +191,13 @@ impl Bridge {
 }
 
 impl Bridge {
+    pub(crate) fn over(core: selur_core::Bridge) -> Bridge {
+        Bridge {
+            guest: GuestOf::of(&core),
+            core: Own::new(core),
+        }
+    }
+
     /// Carries out a frame, and waits for its answer.
     fn answer(&self, py: Python<'_>, frame: &[u8], deadline: Option<f64>) -> PyResult<Answer> {
         let own = self.core.get()?;
@@ -234,9 +230,10 @@ impl Bridge {
             && let Some(mut ticket) = ticket
         {
             ticket.cancel();
-            detached(py, || match ticket.wait_for(GIVE_UP) {
-                Some(late) if late.is_success() => undo(core, frame, late.data()),
-                _ => {}
+            detached(py, || {
+                if let Some(late) = ticket.wait_for(GIVE_UP) {
+                    core.abandon(frame, &late);
+                }
             });
         }
         answer
@@ -294,45 +291,22 @@ fn described<'py>(py: Python<'py>, completion: &Completion) -> PyResult<Bound<'p
     (completion.ticket, status, kind, value, data).into_pyobject(py)
 }
 
-/// Clears away what a request left behind whose success came too late to be told: a container, an open stream.
-fn undo(core: &selur_core::Bridge, frame: &[u8], data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    match frame.first().copied().and_then(Command::from_code) {
-        Some(Command::CreateContainer) => {
-            // That it cannot be deleted is no reason to tell something else than what the signal's handler raised.
-            let _ = core
-                .with_deadline(Some(GIVE_UP))
-                .delete_container(&text, Deletion::Force);
-        }
-        Some(command) if OPEN_STREAMS.contains(&command) => {
-            if let Ok(stream) = text.parse() {
-                drop(core.take_reader(stream));
+/// Closes bridges, all at the same time: what is in flight is waited for up to 5 s.
+#[pyfunction]
+#[pyo3(name = "_close")]
+pub(crate) fn close(py: Python<'_>, bridges: Vec<Py<Bridge>>) {
+    let cores: Vec<_> = bridges
+        .iter()
+        .filter_map(|bridge| bridge.get().core.get().ok().cloned())
+        .collect();
+    detached(py, || {
+        thread::scope(|scope| {
+            for core in &cores {
+                let thread = thread::Builder::new().name("selur-close".into());
+                if thread.spawn_scoped(scope, || core.close()).is_err() {
+                    core.close();
+                }
             }
-        }
-        _ => {}
-    }
-}
-
-/// The commands that may be answered with a stream's id.
-const OPEN_STREAMS: [Command; 7] = [
-    Command::Exec,
-    Command::Logs,
-    Command::Attach,
-    Command::Stats,
-    Command::Events,
-    Command::PullImage,
-    Command::PushImage,
-];
-
-fn backend(name: &str) -> Result<Backend, Failure> {
-    Ok(match name {
-        "auto" => Backend::Auto,
-        "simulated" => Backend::Simulated,
-        "oci" => Backend::Oci,
-        "docker" => Backend::Docker,
-        _ => {
-            let message = format!("{name:?} is no runtime: use auto, oci, docker or simulated");
-            return Err(Failure::invalid(message));
-        }
-    })
+        });
+    });
 }

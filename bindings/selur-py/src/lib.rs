@@ -9,6 +9,7 @@ mod buffer;
 mod failure;
 mod fork;
 mod input;
+mod opening;
 mod response;
 mod slot;
 mod stream;
@@ -20,11 +21,11 @@ use pyo3::prelude::*;
 #[pymodule(name = "_native")]
 mod native {
     #[pymodule_export]
-    use crate::bridge::Bridge;
-    #[pymodule_export]
-    use crate::bridge::frame;
+    use crate::bridge::{Bridge, close, frame};
     #[pymodule_export]
     use crate::fork::forked;
+    #[pymodule_export]
+    use crate::opening::Opening;
     #[pymodule_export]
     use crate::response::Response;
     #[pymodule_export]

@@ -7,7 +7,7 @@ use crate::buffer::Region;
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
-use crate::wait::{GuestOf, wait};
+use crate::wait::{GuestOf, detached, wait};
 use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
@@ -33,6 +33,9 @@ struct State {
     exports: usize,
     /// How often it was submitted, so that an answer is shown no longer than it is there.
     turn: u64,
+    /// Whether all of it is elsewhere, while a guest that is not prompt is called. Invariant: there is no slot and no view
+    /// here then.
+    is_lent: bool,
 }
 
 /// An answer in its slot, for the view that shows it.
@@ -83,7 +86,7 @@ impl Slot {
         let py = slf.py();
         let this = slf.get();
         let guest = this.guest;
-        let submitted = guest.call(py, || this.state().submit(frame_length, guest));
+        let submitted = this.with_guest(py, |state| state.submit(frame_length, guest));
         let (came, turn) = submitted?;
         match came {
             Came::Here(place) => shown(slf, place, turn),
@@ -99,7 +102,7 @@ impl Slot {
     fn _exchange<'py>(slf: &Bound<'py, Self>, frame_length: usize) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        let exchanged = this.guest.call(py, || this.state().exchange(frame_length));
+        let exchanged = this.with_guest(py, |state| state.exchange(frame_length));
         let (exchanged, turn) = exchanged?;
         Ok(match exchanged {
             Exchanged::Here(place) => shown(slf, place, turn)?.into_any(),
@@ -110,7 +113,7 @@ impl Slot {
 
     /// Releases the slot. What it was submitted for goes on. Doing so again does nothing.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        let released = self.guest.call(py, || self.state().release());
+        let released = self.with_guest(py, State::release);
         Ok(released?)
     }
 
@@ -182,8 +185,27 @@ impl Slot {
                 slot: Some(Own::new(slot)),
                 exports: 0,
                 turn: 0,
+                is_lent: false,
             }),
             guest,
+        }
+    }
+
+    /// Does something that calls the guest. A guest that is not prompt is called without the interpreter's lock, and then
+    /// the state is not locked either: whoever has the former would wait for the latter. Who comes meanwhile is refused.
+    fn with_guest<T: Send>(
+        &self,
+        py: Python<'_>,
+        step: impl FnOnce(&mut State) -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
+        match self.guest {
+            GuestOf::Selur => step(&mut self.state()),
+            GuestOf::Others => {
+                let mut lent = self.state().lend()?;
+                let done = detached(py, || step(&mut lent));
+                *self.state() = lent;
+                done
+            }
         }
     }
 
@@ -209,7 +231,30 @@ impl Drop for Slot {
 impl State {
     /// The slot, if it is the caller's to use.
     fn held(&self) -> Result<&selur_core::Slot, Failure> {
+        self.check_here()?;
         self.slot.as_ref().ok_or_else(used_up)?.get()
+    }
+
+    fn check_here(&self) -> Result<(), Failure> {
+        match self.is_lent {
+            false => Ok(()),
+            true => Err(Failure::invalid(
+                "another thread submits or releases this slot at this moment: give each thread a slot of its own",
+            )),
+        }
+    }
+
+    /// All of it, until it is put back.
+    fn lend(&mut self) -> Result<State, Failure> {
+        self.check_here()?;
+        self.check_unseen()?;
+        let lent = State {
+            slot: None,
+            exports: 0,
+            turn: self.turn,
+            is_lent: true,
+        };
+        Ok(std::mem::replace(self, lent))
     }
 
     /// Writes the head of a frame, and gives the place of its payload.

@@ -109,7 +109,8 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     this.eq(main.getattr(intern!(py, "ident"))?)
 }
 
-/// A deadline in seconds: none is the bridge's own, infinity is without end.
+/// A deadline in seconds: none is the bridge's own, infinity is without end; 0 has passed for all that is not answered at
+/// once.
 pub(crate) enum Deadline {
     Own,
     Endless,
@@ -125,10 +126,10 @@ impl Deadline {
             return Ok(Deadline::Endless);
         }
         match Duration::try_from_secs_f64(seconds) {
-            Ok(within) if !within.is_zero() => Ok(Deadline::Within(within)),
-            _ => Err(Failure::new(
+            Ok(within) => Ok(Deadline::Within(within)),
+            Err(_) => Err(Failure::new(
                 Status::InvalidRequest,
-                format!("{seconds} is no deadline: give seconds above 0, or math.inf"),
+                format!("{seconds} is no deadline: give seconds, from 0 on, or math.inf"),
             )),
         }
     }

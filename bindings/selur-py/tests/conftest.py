@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +38,16 @@ def running(bridge: selur.Bridge) -> str:
     container = bridge.create_container("nginx", name="web", stdin=True)
     bridge.start_container(container)
     return container
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[Path]:
+    """The socket of a daemon that takes every connection and says nothing."""
+    place = tmp_path / "silent.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen(8)
+        yield place
 
 
 def eventually(what: str, holds: Callable[[], object]) -> None:

@@ -6,7 +6,9 @@ import asyncio
 import inspect
 import os
 import resource
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -326,14 +328,80 @@ def test_a_process_without_a_descriptor_left_fails_one_request_alone() -> None:
     asyncio.run(with_so_many_left(1))
 
 
+def test_a_bridge_that_is_being_made_holds_up_no_task(silent: Path) -> None:
+    async def main() -> None:
+        bridge = selur.AsyncBridge(runtime="docker", docker_socket=silent)
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0.001)
+
+        ticking = asyncio.create_task(others())
+        asking = [asyncio.create_task(bridge.list_containers()) for _ in range(3)]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asking[0], 0.3)
+        assert turns > 20
+        await bridge.close()
+        for use in (bridge.list_containers, bridge.__aenter__):
+            with pytest.raises(selur.InvalidRequest, match="closed"):
+                await asyncio.wait_for(use(), PATIENCE)
+        for task in (*asking, ticking):
+            task.cancel()
+        await asyncio.gather(*asking, ticking, return_exceptions=True)
+
+    begun = time.monotonic()
+    asyncio.run(main())
+    # The daemon has 20 s.
+    assert time.monotonic() - begun < 15
+
+
+def test_a_bridge_that_cannot_be_made_says_so_where_it_is_awaited(tmp_path: Path) -> None:
+    async def main() -> None:
+        nowhere = tmp_path / "nowhere.sock"
+        bridge = selur.AsyncBridge(runtime="docker", docker_socket=nowhere)
+        for _ in range(2):
+            with pytest.raises(selur.SelurError, match="nowhere"):
+                await bridge.list_containers()
+        with pytest.raises(selur.SelurError, match="nowhere"):
+            async with bridge:
+                raise AssertionError
+        with pytest.raises(selur.SelurError, match="nowhere"):
+            bridge.ping()
+        with pytest.raises(selur.InvalidRequest, match="no runtime"):
+            selur.AsyncBridge(runtime="none")  # type: ignore[arg-type]
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="real containers are root's here")
+def test_a_real_bridge_is_made_beside_its_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        bridge = selur.AsyncBridge(runtime="oci", state_root=tmp_path / "state")
+        assert await asyncio.gather(*(bridge.list_containers() for _ in range(8))) == [[]] * 8
+        assert bridge.runtime == "oci"
+        await bridge.close()
+        # Without a request the thread waits for it.
+        async with selur.AsyncBridge(runtime="oci", state_root=tmp_path / "state") as other:
+            assert other.ping("hi") == b"hi"
+        waiting = selur.AsyncBridge(runtime="oci", state_root=tmp_path / "state")
+        assert waiting.ping("hi") == b"hi"
+        await waiting.close()
+
+    asyncio.run(main())
+
+
 def test_an_idle_bridge_holds_no_loop() -> None:
     import gc
     import weakref
 
-    async def main() -> weakref.ref[selur.AsyncBridge]:
+    async def main() -> weakref.ref[selur._native.Bridge]:
         bridge = selur.AsyncBridge(runtime="simulated")
         await bridge.create_container("nginx")
-        seen = weakref.ref(bridge)
+        # What a loop would hold is not the bridge itself.
+        seen = weakref.ref(bridge._bridge)
         del bridge
         gc.collect()
         assert seen() is None

@@ -54,7 +54,20 @@ def test_a_deadline_is_in_seconds(bridge: selur.Bridge, running: str) -> None:
         assert hasty.list_containers(deadline=math.inf) == [hung]
 
 
-@pytest.mark.parametrize("deadline", [0, -1, math.nan, -math.inf, 1e300])
+def test_a_deadline_of_0_has_passed(bridge: selur.Bridge, running: str) -> None:
+    with pytest.raises(selur.Timeout):
+        bridge.wait_container(running, deadline=0)
+    with pytest.raises(selur.Timeout):
+        bridge.containers.get(running).wait(timeout=0)
+    # What waits for nothing is answered.
+    assert bridge.list_containers(deadline=0) == [running]
+    with selur.Bridge(runtime="simulated", deadline=0) as hasty:
+        assert hasty.ping("hi") == b"hi"
+        with pytest.raises(selur.Timeout):
+            hasty.create_container("fault.test/hang:create")
+
+
+@pytest.mark.parametrize("deadline", [-1, math.nan, -math.inf, 1e300])
 def test_a_deadline_that_is_none_is_refused(bridge: selur.Bridge, deadline: float) -> None:
     with pytest.raises(selur.InvalidRequest, match="no deadline"):
         bridge.list_containers(deadline=deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,26 @@ except KeyboardInterrupt:
         assert time.monotonic() - sent < 10
         code, _, err = child.end()
     assert (code, err) == (0, "")
+
+
+def test_ctrl_c_interrupts_a_bridge_that_is_being_made(silent: Path) -> None:
+    source = """
+import sys, time, selur
+print("begun")
+try:
+    selur.Bridge(runtime="docker", docker_socket=sys.argv[1])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    with Child(source, str(silent)) as child:
+        assert child.line() == "begun"
+        time.sleep(0.1)
+        child.process.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        assert child.line() == "interrupted"
+        assert child.end() == (0, "", "")
+        # The daemon has 20 s.
+        assert time.monotonic() - sent < 10
 
 
 def test_a_signal_whose_handler_does_not_raise_ends_no_wait() -> None:
@@ -217,6 +238,19 @@ async def main():
     await asyncio.sleep(0)
 asyncio.run(main())
 """)
+
+
+def test_bridges_are_closed_together() -> None:
+    import selur
+
+    bridges = [selur.Bridge(runtime="simulated") for _ in range(20)]
+    for bridge in bridges:
+        bridge.create_container("nginx")
+    selur._native._close([*bridges, bridges[0]])
+    for bridge in bridges:
+        with pytest.raises(selur.InvalidRequest, match="closed"):
+            bridge.list_containers()
+    selur._native._close([])
 
 
 def test_the_interpreter_ends_with_an_exception_and_a_bridge_in_a_cycle() -> None:

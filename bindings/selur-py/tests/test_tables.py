@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from fractions import Fraction
 from typing import Any, get_args
 
 import pytest
@@ -121,7 +124,24 @@ def test_a_size_may_have_a_unit(size: int | str, bytes: int) -> None:
     assert _options.size_of(size) == bytes
 
 
-@pytest.mark.parametrize("size", ["", "much", "m", "12x"])
+@pytest.mark.parametrize("size", ["", "much", "m", "12x", "inf", "-inf", "nan", "infm", "1e400"])
 def test_a_size_that_is_none_is_refused(size: str) -> None:
     with pytest.raises(selur.InvalidRequest, match="is no size"):
         _options.size_of(size)
+
+
+def test_moments_are_exact() -> None:
+    moment = datetime(2026, 11, 22, 1, 2, 3, 456_789, tzinfo=UTC)
+    assert _options.nanoseconds(moment) == 1_795_309_323_456_789_000
+    assert _options.nanoseconds(moment.astimezone(timezone(timedelta(hours=-9)))) == 1_795_309_323_456_789_000
+    assert _options.nanoseconds(moment.astimezone().replace(tzinfo=None)) == 1_795_309_323_456_789_000
+    assert _options.nanoseconds(1_795_309_323) == 1_795_309_323_000_000_000
+    assert _options.nanoseconds(0.5) == 500_000_000
+    # Exactly the float, not one of a billion times it.
+    assert _options.nanoseconds(1_795_309_323.456789) == int(Fraction(1_795_309_323.456789) * 10**9)
+
+
+@pytest.mark.parametrize("moment", [math.nan, math.inf, -math.inf])
+def test_a_moment_that_is_none_is_refused(moment: float) -> None:
+    with pytest.raises(selur.InvalidRequest, match="no moment"):
+        _options.nanoseconds(moment)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from . import _items, _live, _native, _requests
-from ._async_queue import Queue
+from . import _items, _native, _requests
+from ._async_opening import Opening
 from ._async_streams import AsyncItemStream, AsyncSession, AsyncSlot
 from ._options import Command, ContainerOptions, ExecOptions, Path, Runtime
 from .schemas import (
@@ -29,6 +29,7 @@ from .schemas import (
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from ._async_queue import Queue
     from ._names import CommandName
     from ._native import Response
     from ._requests import Request
@@ -42,6 +43,9 @@ class AsyncBridge:
     It has the arguments of `Bridge`. No thread is held for what is in flight: answers come by a descriptor that the event
     loop watches. Cancelling a task cancels what it awaits: what has begun is told to end, and an abandoned create is undone.
     One event loop at a time uses a bridge.
+
+    Where a loop runs the bridge is made beside it: `async with` and the first request wait for it, and say why it cannot be
+    made. What is not awaited, such as `ping`, waits in its place.
 
     >>> import asyncio, selur
     >>> async def main():
@@ -63,26 +67,33 @@ class AsyncBridge:
         docker_socket: Path | None = None,
         deadline: float | None = None,
     ):
-        self._native = _native.Bridge(runtime, guest, state_root, shim, docker_socket, deadline)
-        self._queue = Queue(self._native)
-        _live.track(self._native)
+        self._opening = Opening(runtime, guest, state_root, shim, docker_socket, deadline)
+
+    @property
+    def _queue(self) -> Queue:
+        return self._opening.queue
+
+    @property
+    def _bridge(self) -> _native.Bridge:
+        return self._opening.queue.native
 
     @property
     def runtime(self) -> str:
         """What performs the effects: `simulated`, `oci`, `docker`."""
-        return self._native.runtime
+        return self._bridge.runtime
 
     @property
     def memory_size(self) -> int:
         """How many bytes of memory the guest has. It never changes."""
-        return self._native.memory_size
+        return self._bridge.memory_size
 
     @property
     def state_digest(self) -> int:
         """The kernel's digest of its logical state: equal inputs give equal digests."""
-        return self._native.state_digest
+        return self._bridge.state_digest
 
     async def __aenter__(self) -> Self:
+        await self._opening.opened()
         return self
 
     async def __aexit__(
@@ -98,40 +109,45 @@ class AsyncBridge:
 
         Containers go on. Closing again does nothing.
         """
+        if self._opening.is_pending:
+            self._opening.give_up()
+            return
         # The one call that waits in the library: on a thread, once in a bridge's life.
-        await asyncio.to_thread(self._native.close)
+        await asyncio.to_thread(self._bridge.close)
         self._queue.drain()
 
     def ping(self, payload: str | Buffer = b"", /) -> bytes:
         """Answers the same bytes, which must be UTF-8: a round trip through the guest. There is nothing to await."""
-        return self._native.ping(payload)
+        return self._bridge.ping(payload)
 
     async def call(self, frame: Buffer, /, *, deadline: float | None = None) -> Response:
         """Carries out a frame as it is, and gives its answer, of whatever status."""
-        return await self._queue.answer(bytes(frame), deadline)
+        return await (await self._opening.opened()).answer(bytes(frame), deadline)
 
     async def request(
         self, command: CommandName | int, /, *fields: str | Buffer, deadline: float | None = None
     ) -> bytes:
         """Carries out a request by its command and fields, and gives what it is answered with."""
-        return await self._queue.data(_native._frame(command, *fields), deadline)
+        frame = _native._frame(command, *fields)
+        return await (await self._opening.opened()).data(frame, deadline)
 
     async def _do(self, request: Request[T], deadline: float | None) -> T:
         return request.decode(await self.request(request.command, *request.fields, deadline=deadline))
 
     async def _open(self, request: Request[int], deadline: float | None) -> _native.Stream:
-        return self._native._take_stream(await self._do(request, deadline))
+        id = await self._do(request, deadline)
+        return self._bridge._take_stream(id)
 
     def take_stream(self, id: int) -> AsyncItemStream[_items.StreamItem]:
         """Takes the stream that a request or a frame of your own was answered with: that decimal number.
 
         Each is taken once; those that are not taken go with the bridge.
         """
-        return AsyncItemStream(self._queue, self._native._take_stream(id), _items.item_of)
+        return AsyncItemStream(self._queue, self._bridge._take_stream(id), _items.item_of)
 
     def reserve(self, bytes: int, *, deadline: float | None = None) -> AsyncSlot:
         """Reserves a slot of so many bytes, the frame's header included, for requests without a copy."""
-        return AsyncSlot(self._queue, self._native.reserve(bytes, deadline=deadline))
+        return AsyncSlot(self._queue, self._bridge.reserve(bytes, deadline=deadline))
 
     async def create_container(
         self,

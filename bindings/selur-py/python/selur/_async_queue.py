@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -17,12 +16,6 @@ from ._items import Kind
 from .errors import SelurError, error_of
 
 SUCCESS: Final = _native.STATUSES["success"]
-CREATE: Final = _native.COMMANDS["create_container"]
-#: The commands that may be answered with a stream's number.
-STREAMS: Final = frozenset(
-    _native.COMMANDS[name]
-    for name in ("exec", "logs", "attach", "stats", "events", "pull_image", "push_image")
-)
 BATCH: Final = 256
 #: So many answers at once are followed by a turn of the loop's others.
 AT_ONCE: Final = 64
@@ -47,7 +40,8 @@ class Queue:
     """What is in flight of a bridge, and who waits for it."""
 
     def __init__(self, native: _native.Bridge):
-        self._native = native
+        #: The bridge.
+        self.native: Final = native
         #: By ticket: who waits, and the command whose late success is cleared away when nobody does any more.
         self._waiters: dict[int, tuple[asyncio.Future[Answer] | None, int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -64,7 +58,7 @@ class Queue:
 
     async def _carry_out(self, frame: bytes, deadline: float | None) -> Answer:
         loop = self._use()
-        begun = self._native._begin(frame, deadline)
+        begun = self.native._begin(frame, deadline)
         if not isinstance(begun, int):
             # Who asks in a loop and is answered at once lets no others have their turn: they get their answers all the same.
             if self._waiters:
@@ -126,7 +120,7 @@ class Queue:
     def drain(self) -> None:
         """Hands out every answer that is there."""
         while True:
-            batch = self._native._drain(BATCH)
+            batch = self.native._drain(BATCH)
             for ticket, status, kind, value, data in batch:
                 future, command = self._waiters.pop(ticket, (None, 0))
                 answer = Answer(status, kind, value, data)
@@ -146,21 +140,13 @@ class Queue:
             self._waiters[ticket] = (None, command)
         # In a child of a fork there is nothing to cancel.
         with contextlib.suppress(SelurError):
-            self._native._cancel(ticket)
+            self.native._cancel(ticket)
 
     def _undo(self, command: int, late: Answer) -> None:
         """Clears away what a request left behind that was cancelled too late."""
-        if late.status != SUCCESS:
-            return
-        try:
-            if command == CREATE:
-                frame = _native._frame("delete_container", late.data, "force")
-                self._native._begin(frame, math.inf)
-            elif command in STREAMS and late.data.isdigit():
-                self._native._take_stream(int(late.data)).close()
-        except SelurError:
-            # The bridge is closed: streams went with it, and a container that is left is found by the next.
-            pass
+        # In a child of a fork there is nothing to undo.
+        with contextlib.suppress(SelurError):
+            self.native._abandon(command, late.status, late.data)
 
     def _use(self) -> asyncio.AbstractEventLoop:
         """The running loop, which must be the one that watches."""
@@ -180,10 +166,10 @@ class Queue:
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is None:
-            loop.add_reader(self._native._descriptor(), self.drain)
+            loop.add_reader(self.native._descriptor(), self.drain)
             self._loop = loop
 
     def _watch_no_more(self) -> None:
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
-            loop.remove_reader(self._native._descriptor())
+            loop.remove_reader(self.native._descriptor())

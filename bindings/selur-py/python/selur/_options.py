@@ -10,6 +10,8 @@ import math
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from .errors import InvalidRequest
@@ -157,6 +159,18 @@ def milliseconds(seconds: float) -> int:
     raise InvalidRequest(f"{seconds} is no time: give seconds")
 
 
+def nanoseconds(moment: datetime | float) -> int:
+    """Nanoseconds since 1970, exactly: of a number of seconds, or of a moment, which is local unless it says its zone."""
+    if isinstance(moment, datetime):
+        since = moment.astimezone(UTC) - EPOCH
+        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+    try:
+        return math.floor(Fraction(moment) * 1_000_000_000)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(f"{moment} is no moment: give a datetime, or seconds since 1970") from None
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -168,7 +182,7 @@ def size_of(size: int | str) -> int:
     number, unit = (lower[:-1], lower[-1]) if lower[-1:] in UNITS else (lower, "b")
     try:
         return int(float(number) * UNITS[unit])
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidRequest(
             f"{size!r} is no size: write bytes, or a number with k, m, g or t, such as 256m"
         ) from None

@@ -164,8 +164,7 @@ class Container:
         if tail is not None:
             options["tail_lines"] = tail
         if since is not None:
-            moment = since.timestamp() if isinstance(since, datetime) else since
-            options["since_ns"] = int(moment * 1e9)
+            options["since_ns"] = _options.nanoseconds(since)
         entries = self.bridge.logs(self.id, **options)
         if stream:
             return _data(entries)
@@ -292,7 +291,11 @@ class ContainerCollection:
         `ContainerError`. With `remove` it is removed at the end, whatever happened.
         """
         if detach and remove:
-            raise ValueError("a detached container is not waited for: remove it when it has ended")
+            # A thread of ours could do it only as long as this program runs.
+            raise ValueError(
+                "a detached container may outlive this program, and selur has no daemon that would remove it then: "
+                "call wait() and remove() of what is given, or run it without detach"
+            )
         container = self.create(image, command, name=name, **options)
         try:
             container.start()
@@ -305,17 +308,18 @@ class ContainerCollection:
 
 def _finish(container: Container, command: Command | None, stdout: bool, stderr: bool) -> bytes:
     """Waits for the end of a container, and gives what it wrote."""
-    written: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
-    wanted = []
-    with container.bridge.logs(container.id, follow=True) as entries:
+    wanted, errors = [], []
+    # What is not wanted is read for the error that may come.
+    with container.bridge.logs(container.id, follow=True, stdout=stdout) as entries:
         for entry in entries:
-            written[entry.stream].append(entry.data)
+            if entry.stream == "stderr":
+                errors.append(entry.data)
             if stdout if entry.stream == "stdout" else stderr:
                 wanted.append(entry.data)
     exit_status = container.wait()
     if exit_status != 0:
         words = command if command is None or isinstance(command, str) else list(command)
-        raise ContainerError(container.id, exit_status, words, container.image, b"".join(written["stderr"]))
+        raise ContainerError(container.id, exit_status, words, container.image, b"".join(errors))
     return b"".join(wanted)
 
 
