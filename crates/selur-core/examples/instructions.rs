@@ -1,25 +1,27 @@
 //! One hot path, so many times: `just bench-check` counts its instructions.
 //!
-//! `instructions PATH PAYLOAD_BYTES TIMES`. The difference between two runs, one of which goes the path a known number of times
-//! more, is the path's own: what begins and ends the program is in both.
+//! `instructions PATH COUNT TIMES`: the count is of the payload's bytes, for lookups of the containers that there are. The
+//! difference between two runs, one of which goes the path a known number of times more, is the path's own: what begins and
+//! ends the program is in both.
 
-use selur_core::{Backend, Bridge, Command, Error, Slot};
+use selur_core::{Backend, Bridge, Command, CreateOptions, Error, Slot};
 use std::hint::black_box;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: instructions copied|kept|in_place|written|reserved|inspected PAYLOAD_BYTES TIMES";
+const USAGE: &str = "usage: instructions copied|kept|in_place|written|reserved|inspected PAYLOAD_BYTES TIMES
+       instructions id_looked_up|name_looked_up CONTAINERS TIMES";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [path, payload_bytes, times] = arguments.as_slice() else {
+    let [path, count, times] = arguments.as_slice() else {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     };
-    let (Ok(payload_bytes), Ok(times)) = (payload_bytes.parse(), times.parse()) else {
+    let (Ok(count), Ok(times)) = (count.parse(), times.parse()) else {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     };
-    match go(path, payload_bytes, times) {
+    match go(path, count, times) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("{USAGE}");
@@ -33,9 +35,9 @@ fn main() -> ExitCode {
 }
 
 /// Whether there is such a path.
-fn go(path: &str, payload_bytes: usize, times: u32) -> Result<bool, Error> {
+fn go(path: &str, count: usize, times: u32) -> Result<bool, Error> {
     let bridge = Bridge::builder().backend(Backend::Simulated).build()?;
-    let payload = "x".repeat(payload_bytes);
+    let payload = "x".repeat(count);
     let frame = Bridge::frame(Command::Ping, &[&payload])?;
     let mut slot = bridge.reserve(frame.len())?;
     slot.write_at(0, &frame)?;
@@ -72,6 +74,20 @@ fn go(path: &str, payload_bytes: usize, times: u32) -> Result<bool, Error> {
             let id = bridge.create_container("nginx")?.to_string();
             for _ in 0..times {
                 black_box(bridge.inspect_json(&id)?);
+            }
+        }
+        "id_looked_up" | "name_looked_up" => {
+            let mut id = String::new();
+            for number in 0..count {
+                let options = CreateOptions::new("nginx").name(format!("web-{number}"));
+                id = bridge.create_container(options)?.to_string();
+            }
+            let name = format!("web-{}", count.saturating_sub(1));
+            let container = if path == "id_looked_up" { id } else { name };
+            // The kernel finds the container, and refuses at once: it does not run.
+            let frame = Bridge::frame(Command::PauseContainer, &[&container])?;
+            for _ in 0..times {
+                black_box(bridge.call(&frame)?.status());
             }
         }
         _ => return Ok(false),
