@@ -59,6 +59,10 @@ test-vordr *part:
 install-c prefix:
     scripts/install-c {{ prefix }}
 
+# Build libselur.so without a compiler for guests: a third as large
+small-library:
+    scripts/small-library
+
 # Write include/selur.h anew from the sources of selur-ffi
 header:
     cargo run --quiet --locked --manifest-path bindings/selur-ffi/header/Cargo.toml -- --write
