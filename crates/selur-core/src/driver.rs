@@ -71,7 +71,8 @@ impl State {
         Ok(shown)
     }
 
-    /// Shows the data of the ping in a slot where it lies. Gives `read` back if there is none.
+    /// Shows the data of the ping in a slot where it lies. Gives `read` back if there is none. The slot must be one that no
+    /// foreign code writes.
     #[inline]
     pub(crate) fn show_ping<R, F: FnOnce(&[u8]) -> R>(
         &mut self,
@@ -79,10 +80,7 @@ impl State {
         frame_bytes: u32,
         read: F,
     ) -> Result<Result<R, F>, Broken> {
-        // Foreign code may change the bytes at any time: this saves a call for other commands, and decides nothing.
-        let is_ping = self.guest.memory().byte(region.offset)? == Command::Ping.code()
-            && self.guest.ping(region.handle, frame_bytes)?;
-        if !is_ping {
+        if !self.holds_ping(region, frame_bytes)? {
             return Ok(Err(read));
         }
         let header = HEADER_BYTES as u32;
@@ -90,6 +88,14 @@ impl State {
         memory
             .with(region.offset + header, frame_bytes - header, read)
             .map(Ok)
+    }
+
+    /// Whether a slot holds a ping, which is its own answer.
+    #[inline]
+    pub(crate) fn holds_ping(&mut self, region: Region, frame_bytes: u32) -> Result<bool, Broken> {
+        // Foreign code may change the bytes at any time: this saves a call for other commands, and decides nothing.
+        let code = self.guest.memory().byte(region.offset)?;
+        Ok(code == Command::Ping.code() && self.guest.ping(region.handle, frame_bytes)?)
     }
 
     /// The slot that is kept for frames by copy, else one for this frame alone; and which it is.

@@ -225,7 +225,8 @@ impl Slot {
     /// Hands the frame over as [`Slot::exchange`] does, and shows the data where it lies if it is there at once: a ping takes
     /// one lock and one guest call, and no byte of it is copied.
     ///
-    /// `read` is called with the bridge locked: it must not use the bridge, nor anything of it.
+    /// `read` is called with the bridge locked: it must not use the bridge, nor anything of it. This is for slots that Rust
+    /// alone writes; where foreign code has the address it is [`Slot::exchange`] that shows no bytes.
     ///
     /// ```
     /// use selur_core::{Backend, Begun, Bridge};
@@ -242,7 +243,13 @@ impl Slot {
     /// As [`Slot::exchange`], and the status and message of a failure that is there at once.
     #[inline]
     pub fn exchange_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Result<Begun<R>, Error> {
-        let read = match self.show_ping(sparing(read))? {
+        self.check_held()?;
+        let (region, frame_bytes, read) = (self.held.region, self.frame_bytes, sparing(read));
+        let asked = self
+            .held
+            .shared
+            .ask(Access::Caller, |state| state.show_ping(region, frame_bytes, read))?;
+        let read = match asked {
             Ok(shown) => return Ok(Begun::Answered(settled(shown))),
             Err(read) => read,
         };
@@ -254,21 +261,17 @@ impl Slot {
         Ok(Begun::Answered(settled(shown)))
     }
 
-    /// Shows the answer where it lies, if the slot holds a ping: one lock, one guest call, and nothing that is left to do.
-    #[inline]
-    fn show_ping<R, F: FnOnce(&[u8]) -> R>(&self, read: F) -> Result<Result<R, F>, Error> {
-        self.check_held()?;
-        let (region, frame_bytes) = (self.held.region, self.frame_bytes);
-        self.held
-            .shared
-            .ask(Access::Caller, |state| state.show_ping(region, frame_bytes, read))
-    }
-
-    /// Where the answer lies, if the slot holds a ping.
+    /// Where the answer lies, if the slot holds a ping: one lock, one guest call, and nothing that is left to do. No slice is
+    /// formed of it: foreign code may be writing it.
     #[inline]
     fn pinged(&self) -> Result<Option<Range<usize>>, Error> {
-        let shown = self.show_ping(|_| ())?;
-        Ok(shown.is_ok().then(|| HEADER_BYTES..self.frame_len()))
+        self.check_held()?;
+        let (region, frame_bytes) = (self.held.region, self.frame_bytes);
+        let is_ping = self
+            .held
+            .shared
+            .ask(Access::Caller, |state| state.holds_ping(region, frame_bytes))?;
+        Ok(is_ping.then(|| HEADER_BYTES..self.frame_len()))
     }
 
     fn hand_over_to_queue(&mut self) -> Result<Exchanged, Error> {
