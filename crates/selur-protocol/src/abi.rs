@@ -337,8 +337,8 @@ impl<'a> Observation<'a> {
         Some(writer.written())
     }
 
-    /// Reads one observation that fills `bytes`; nothing if it is malformed. The name is not checked against its
-    /// grammar.
+    /// Reads what [`Observation::encode`] wrote; nothing if any byte is not what it would have written. The name is
+    /// not checked against its grammar.
     pub fn decode(bytes: &'a [u8]) -> Option<Observation<'a>> {
         let mut reader = Reader::new(bytes);
         let observation = match reader.u8()? {
@@ -346,6 +346,9 @@ impl<'a> Observation<'a> {
                 let id = reader.id()?;
                 let report = Report::decode(&reader.array()?)?;
                 let name_bytes = usize::from(reader.u8()?);
+                if name_bytes > MAX_NAME_BYTES {
+                    return None;
+                }
                 let name = core::str::from_utf8(reader.take(name_bytes)?).ok()?;
                 Observation::Seen { id, name, report }
             }

@@ -12,7 +12,7 @@ pub const DEFAULT_DOMAIN: &str = "docker.io";
 pub const DEFAULT_TAG: &str = "latest";
 /// What Docker puts before a single path component of its own registry.
 const OFFICIAL: &str = "library/";
-/// The longest name (domain, slash and path), in bytes.
+/// The longest name in full (domain, slash and path, with `library/` where it is meant), in bytes.
 const MAX_IMAGE_NAME_BYTES: usize = 255;
 const MAX_TAG_BYTES: usize = 128;
 
@@ -60,6 +60,10 @@ impl<'a> ImageReference<'a> {
         self.domain == DEFAULT_DOMAIN && !self.path.contains('/')
     }
 
+    fn official(&self) -> &'static str {
+        if self.is_official() { OFFICIAL } else { "" }
+    }
+
     /// The tag; `latest` if neither tag nor digest was given.
     pub const fn tag(&self) -> Option<&'a str> {
         self.tag
@@ -73,8 +77,7 @@ impl<'a> ImageReference<'a> {
 
 impl fmt::Display for ImageReference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let official = if self.is_official() { OFFICIAL } else { "" };
-        write!(f, "{}/{}{}", self.domain, official, self.path)?;
+        write!(f, "{}/{}{}", self.domain, self.official(), self.path)?;
         if let Some(tag) = self.tag {
             write!(f, ":{}", tag)?;
         }
@@ -108,24 +111,21 @@ fn read(text: &str) -> Option<ImageReference<'_>> {
     } else {
         domain
     };
-    let valid = is_domain(domain)
-        && path.split('/').all(is_path_component)
-        && domain.len() + 1 + path.len() <= MAX_IMAGE_NAME_BYTES;
     let tag = if tag.is_none() && digest.is_none() {
         Some(DEFAULT_TAG)
     } else {
         tag
     };
-    if valid {
-        Some(ImageReference {
-            domain,
-            path,
-            tag,
-            digest,
-        })
-    } else {
-        None
-    }
+    let image = ImageReference {
+        domain,
+        path,
+        tag,
+        digest,
+    };
+    let valid = is_domain(domain)
+        && path.split('/').all(is_path_component)
+        && domain.len() + 1 + image.official().len() + path.len() <= MAX_IMAGE_NAME_BYTES;
+    if valid { Some(image) } else { None }
 }
 
 /// Docker's rule: 64 hex digits name an image of the store by its id, which is something else than what a registry knows.

@@ -172,14 +172,32 @@ fn the_id_of_an_image_is_no_reference() {
 }
 
 #[test]
-fn an_image_name_has_at_most_255_bytes_with_its_domain_and_a_tag_128() {
-    let domain_bytes = "docker.io/".len();
+fn an_image_name_has_at_most_255_bytes_in_full_and_a_tag_128() {
     let path = |bytes: usize| "a".repeat(bytes);
-    assert!(ImageReference::parse(&path(255 - domain_bytes)).is_ok());
-    assert_eq!(
-        ImageReference::parse(&path(256 - domain_bytes)),
-        Err(Reason::BadImage)
-    );
+    for (written, in_full) in [
+        ("localhost/", "localhost/"),
+        ("docker.io/team/", "docker.io/team/"),
+        ("team/", "docker.io/team/"),
+        ("index.docker.io/team/", "docker.io/team/"),
+        // Docker counts what it puts before a name of its own registry.
+        ("", "docker.io/library/"),
+        ("docker.io/", "docker.io/library/"),
+        ("index.docker.io/", "docker.io/library/"),
+    ] {
+        let longest = format!("{written}{}", path(255 - in_full.len()));
+        let image = ImageReference::parse(&longest).expect("a name of 255 bytes");
+        let text = image.to_string();
+        assert_eq!(
+            ImageReference::parse(&text).map(|again| again.to_string()),
+            Ok(text.clone())
+        );
+        let too_long = format!("{written}{}", path(256 - in_full.len()));
+        assert_eq!(
+            ImageReference::parse(&too_long),
+            Err(Reason::BadImage),
+            "{written}"
+        );
+    }
     assert!(ImageReference::parse(&format!("a:{}", "t".repeat(128))).is_ok());
     assert_eq!(
         ImageReference::parse(&format!("a:{}", "t".repeat(129))),
