@@ -4,7 +4,7 @@ use crate::atoms;
 use rustler::env::SavedTerm;
 use rustler::types::LocalPid;
 use rustler::{Atom, Encoder, Env, NewBinary, NifUnitEnum, OwnedEnv, Term};
-use selur_core::Response;
+use selur_core::{MAX_COPY_BYTES, Response};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why something was not done.
@@ -90,8 +90,14 @@ pub(crate) fn encode<'a>(env: Env<'a>, response: &Response, shape: Shape, errors
     (atoms::ok(), result).encode(env)
 }
 
+/// The bytes as a binary, copied in pieces: see [`MAX_COPY_BYTES`].
 pub(crate) fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
-    NewBinary::from_slice(env, bytes).into()
+    let mut binary = NewBinary::new(env, bytes.len());
+    let places = binary.as_mut_slice().chunks_mut(MAX_COPY_BYTES);
+    for (place, piece) in places.zip(bytes.chunks(MAX_COPY_BYTES)) {
+        place.copy_from_slice(piece);
+    }
+    binary.into()
 }
 
 pub(crate) fn map<'a>(env: Env<'a>, fields: &[(Atom, Term<'a>)]) -> Term<'a> {

@@ -298,8 +298,8 @@ fn call<'a>(
 
 /// A ping that is answered at once; `:pending` where the guest is one that selur did not build.
 #[rustler::nif]
-fn ping<'a>(env: Env<'a>, bridge: ResourceArc<Held>, text: Binary<'a>, errors: Option<Errors>) -> Term<'a> {
-    guarded(env, errors.unwrap_or(bridge.errors), || {
+fn ping<'a>(env: Env<'a>, bridge: &'a Held, text: Binary<'a>) -> Term<'a> {
+    guarded(env, bridge.errors, || {
         bridge.with(|live| {
             if !live.is_prompt() {
                 return Ok(atoms::pending().encode(env));

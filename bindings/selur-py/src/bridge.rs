@@ -1,5 +1,6 @@
 //! The bridge: requests as frames and by their fields, blocking or by the completion queue.
 
+use crate::buffer;
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
@@ -54,9 +55,9 @@ impl Bridge {
             None => Default::default(),
         };
         match self.guest {
-            GuestOf::Selur => Ok(core
-                .ping_with(&payload, |data| PyBytes::new(py, data))
-                .map_err(Failure::from)?),
+            GuestOf::Selur => core
+                .ping_with(&payload, |data| buffer::copied(py, data))
+                .map_err(Failure::from)?,
             GuestOf::Others => {
                 let head = input::head(Command::Ping, payload.len())?;
                 success(py, &self.answer(py, &[&head, &*payload].concat(), None)?)

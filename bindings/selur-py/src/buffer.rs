@@ -1,13 +1,34 @@
-//! The guest's memory as Python sees it. All of this crate's `unsafe` is here.
+//! The guest's memory as Python sees it, and copies of it. All of this crate's `unsafe` is here.
 //!
 //! No Rust reference is ever formed to bytes of a slot: whoever holds a view of it may write them at any time.
 
 use crate::failure::Failure;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use selur_core::MAX_COPY_BYTES;
 
 use std::ffi::c_int;
 use std::ptr;
+
+/// The bytes as an object of Python's. Long ones are copied in pieces, which is up to 25 times as fast: see [`MAX_COPY_BYTES`].
+#[inline]
+pub(crate) fn copied<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    if bytes.len() <= MAX_COPY_BYTES {
+        return Ok(PyBytes::new(py, bytes));
+    }
+    let count = bytes.len() as ffi::Py_ssize_t;
+    // SAFETY: without a source Python leaves the bytes as they are, which it allows before anybody else has the object.
+    let object = unsafe { ffi::PyBytes_FromStringAndSize(ptr::null(), count) };
+    // SAFETY: it is a new reference, or null, and then Python was told why.
+    let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
+    // SAFETY: it is an object of `bytes`.
+    let place = unsafe { ffi::PyBytes_AsString(object.as_ptr()) }.cast::<u8>();
+    // SAFETY: the object has room for all of the bytes, and nobody else has it yet.
+    unsafe { copy(bytes, place) };
+    // SAFETY: it is an object of `bytes`, and all of them are written.
+    Ok(unsafe { object.cast_into_unchecked() })
+}
 
 /// Bytes of a slot that is reserved.
 ///
@@ -60,7 +81,7 @@ impl Region {
         let place = ptr::with_exposed_provenance_mut::<u8>(self.address);
         // SAFETY: the slot is held, so its memory is there, and nobody else's: the guest looks at it only in a submission,
         // which needs the lock that the caller has. `bytes` is memory of Rust or Python, not of the guest.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, count) };
+        unsafe { copy(&bytes[..count], place) };
     }
 
     /// Fills in what a consumer of the buffer protocol asks for.
@@ -96,5 +117,23 @@ impl Region {
                 })))
             }
         }
+    }
+}
+
+/// Copies in pieces.
+///
+/// # Safety
+/// - `to` is valid for writes of as many bytes, which are not those of `bytes`.
+#[inline]
+unsafe fn copy(bytes: &[u8], to: *mut u8) {
+    for (index, piece) in bytes.chunks(MAX_COPY_BYTES).enumerate() {
+        // SAFETY: the piece's place lies within what the caller vouches for.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                piece.as_ptr(),
+                to.wrapping_add(index * MAX_COPY_BYTES),
+                piece.len(),
+            )
+        };
     }
 }

@@ -171,7 +171,7 @@ defmodule Selur.Bridge do
   def ping(bridge, text, options \\ [])
 
   def ping(bridge, text, []) do
-    case Native.ping(bridge, text, nil) do
+    case Native.ping(bridge, text) do
       :pending -> Requests.await(bridge, :ping, [text], {:text, :default, nil})
       result -> result
     end

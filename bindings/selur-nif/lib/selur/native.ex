@@ -25,8 +25,8 @@ defmodule Selur.Native do
   @spec bridge_info(reference, errors) :: result
   def bridge_info(_bridge, _errors), do: missing()
 
-  @spec ping(reference, binary, errors) :: result
-  def ping(_bridge, _text, _errors), do: missing()
+  @spec ping(reference, binary) :: result
+  def ping(_bridge, _text), do: missing()
 
   @spec submit(reference, reference | nil, 0..255, [binary], settings) :: result | reference
   def submit(_bridge, _tag, _command, _fields, _settings), do: missing()

@@ -8,7 +8,7 @@ mod memory;
 
 pub(crate) use config::GUEST_STACK_BYTES;
 pub(crate) use instance::Instance;
-pub(crate) use memory::PIECE_BYTES;
+pub use memory::MAX_COPY_BYTES;
 
 use crate::{Error, Status};
 use sha2::{Digest, Sha256};
