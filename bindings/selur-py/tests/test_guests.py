@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from conftest import ends_well
+from collections.abc import Iterator
+
+from conftest import ROOT, ends_well
 
 
 def _number(value: int) -> bytes:
@@ -54,6 +56,40 @@ def guest(exchange: bytes) -> bytes:
     return b"\0asm\x01\0\0\0" + b"".join(bytes([id]) + _counted(content) for id, content in sections.items())
 
 
+def _numbers(content: bytes, at: int) -> tuple[int, int]:
+    """The unsigned number there, and where it ends."""
+    value = shift = 0
+    while content[at] > 127:
+        value |= (content[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+    return value | content[at] << shift, at + 1
+
+
+def _sections(module: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 8
+    while at < len(module):
+        size, begin = _numbers(module, at + 1)
+        yield module[at], module[begin : begin + size]
+        at = begin + size
+
+
+def guest_that_loops_at_pings() -> bytes:
+    """The guest of selur's, which never comes back from its `selur_ping`."""
+    sections = dict(_sections((ROOT / "guest/selur.wasm").read_bytes()))
+    # It imports nothing: functions are counted from 0.
+    place = sections[7].index(_counted(b"selur_ping") + b"\x00") + 12
+    looping, _ = _numbers(sections[7], place)
+    count, at = _numbers(sections[10], 0)
+    bodies = []
+    for _ in range(count):
+        size, begin = _numbers(sections[10], at)
+        at = begin + size
+        bodies.append(sections[10][begin:at])
+    bodies[looping] = b"\x00\x03\x40\x0c\x00\x0b\x00\x0b"
+    sections[10] = _many([_counted(body) for body in bodies])
+    return b"\0asm\x01\0\0\0" + b"".join(bytes([id]) + _counted(content) for id, content in sections.items())
+
+
 def test_a_guest_that_loops_holds_up_no_other_thread() -> None:
     loops = guest(b"\x03\x40\x0c\x00\x0b\x00")
     told = ends_well(
@@ -99,3 +135,42 @@ except KeyboardInterrupt:
         never.hex(),
     )
     assert told == "interrupted\n"
+
+
+def test_a_slot_that_is_with_a_guest_at_work_holds_up_no_thread() -> None:
+    told = ends_well(
+        """
+import sys, threading, selur
+bridge = selur.Bridge(runtime="simulated", guest=bytes.fromhex(sys.argv[1]))
+slot = bridge.reserve(64)
+length = slot.write("ping", "hi")
+turns, refused, is_over = 0, set(), threading.Event()
+def submits():
+    try:
+        slot.submit(length)
+    except selur.InternalError:
+        pass
+    is_over.set()
+def uses():
+    while not is_over.is_set():
+        for use in (lambda: slot.bytes, lambda: slot.write("ping", "hi"), slot.release, lambda: slot.submit(7)):
+            try:
+                use()
+            except (BufferError, selur.SelurError) as error:
+                refused.add(str(error))
+        threading.Event().wait(0.001)
+submitting = threading.Thread(target=submits)
+submitting.start()
+using = threading.Thread(target=uses)
+while not is_over.wait(0.001):
+    turns += 1
+    # Only once it is with the guest.
+    if turns == 5:
+        using.start()
+submitting.join()
+using.join()
+print(turns > 20, any("another thread" in error for error in refused))
+""",
+        guest_that_loops_at_pings().hex(),
+    )
+    assert told == "True True\n"
