@@ -250,6 +250,20 @@ fn an_effect_of_a_command_that_names_no_container_carries_none() {
     }
 }
 
+#[test]
+fn what_the_kernel_answers_itself_is_no_effect() {
+    for command in [Command::Ping, Command::ListContainers, Command::WaitContainer] {
+        let mut bytes = Output::Effect {
+            effect: 1,
+            container: ContainerId::NONE,
+            action: Action::Start,
+        }
+        .encode();
+        bytes[1] = command.code();
+        assert_eq!(Output::decode(&bytes), None, "{}", command.name());
+    }
+}
+
 /// Source: guest/ABI.md and DESIGN, "The protocol".
 #[test]
 fn the_sizes_are_what_is_written_of_them() {

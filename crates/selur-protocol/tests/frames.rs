@@ -224,3 +224,21 @@ fn a_signal_is_read_by_number_and_by_name() {
         assert_eq!(number(text), None, "{text:?}");
     }
 }
+
+#[test]
+fn each_command_reads_what_it_names() {
+    let container = ContainerRef::parse("web").expect("a container");
+    let cases = [
+        (Command::Ping, "a text", Request::Ping("a text")),
+        (Command::ListContainers, "", Request::List),
+        (Command::StartContainer, "web", Request::Start(container)),
+        (Command::InspectContainer, "web", Request::Inspect(container)),
+        (Command::PauseContainer, "web", Request::Pause(container)),
+        (Command::ResumeContainer, "web", Request::Resume(container)),
+        (Command::WaitContainer, "web", Request::Wait(container)),
+    ];
+    for (command, payload, request) in cases {
+        assert_eq!(read(command, payload.as_bytes(), &mut vec![]), Ok(request));
+    }
+    refused(Command::ListContainers, "web", Reason::UnexpectedPayload);
+}

@@ -156,6 +156,61 @@ fn docker_s_defaults_complete_a_reference() {
 }
 
 #[test]
+fn a_registry_is_a_host_or_an_address_with_a_port_that_can_be_connected_to() {
+    let good = [
+        ("localhost", "localhost"),
+        ("a.b-c.example:1", "a.b-c.example:1"),
+        ("x.example:65535", "x.example:65535"),
+        ("[::1]", "[::1]"),
+        ("[fe80::1]:80", "[fe80::1]:80"),
+        ("index.docker.io", "docker.io"),
+    ];
+    for (domain, read) in good {
+        let text = format!("{domain}/app");
+        let image = ImageReference::parse(&text).expect("a reference");
+        assert_eq!((image.domain(), image.path()), (read, "app"));
+    }
+    let bad = [
+        "a.example:0",
+        "a.example:65536",
+        "a.example:",
+        "a.example:8x",
+        "-a.example",
+        "a-.example",
+        "a..example",
+        ".example",
+        "a_b.example",
+        "[1]",
+        "[::g]",
+        "[::1]80",
+        "[::1]:0",
+        "[::1",
+    ];
+    for domain in bad {
+        let text = format!("{domain}/app");
+        assert_eq!(ImageReference::parse(&text), Err(Reason::BadImage), "{text}");
+    }
+}
+
+#[test]
+fn a_digest_is_as_long_as_its_algorithm_says() {
+    for (algorithm, digits, is_good) in [
+        ("sha256", 64, true),
+        ("sha256", 63, false),
+        ("sha256", 128, false),
+        ("sha512", 128, true),
+        ("sha512", 64, false),
+        ("sha512", 129, false),
+        ("md5", 32, false),
+    ] {
+        let digest = format!("{algorithm}:{}", "a".repeat(digits));
+        let text = format!("app@{digest}");
+        let read = ImageReference::parse(&text).map(|image| image.digest());
+        assert_eq!(read.ok(), is_good.then(|| Some(&*digest)), "{text}");
+    }
+}
+
+#[test]
 fn the_id_of_an_image_is_no_reference() {
     let id = "0123456789abcdef".repeat(4);
     assert_eq!(ImageReference::parse(&id), Err(Reason::BadImage));
