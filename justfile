@@ -121,14 +121,6 @@ bench-copies:
 bench-budget:
     cargo run --release --locked --package selur-core --example guest_budget
 
-# A ping from Rust, C and Deno beside fetch and extism, and how long Deno's event loop stalls; `--write` for docs/benchmarks
-bench-bindings *arguments:
-    scripts/bench-bindings {{ arguments }}
-
-# A ping from Python beside wasmtime-py, extism and http.client; `--write` for docs/benchmarks
-bench-python *arguments:
-    scripts/bench-python {{ arguments }}
-
-# A ping from Elixir beside an Erlang HTTP client, and how late a ticker is while containers live and die; `--write` for docs/benchmarks
-bench-elixir *arguments:
-    scripts/bench-elixir {{ arguments }}
+# How long Deno's event loop and a ticker in the BEAM stand still while containers live and die; `--write` for docs/benchmarks
+bench-stalls *arguments:
+    scripts/bench-stalls {{ arguments }}

@@ -1,4 +1,4 @@
-//! What a run has measured, as it is read from the lines of the programs that measured it.
+//! What a run has measured, as it is read from the lines of the programs that measured it. A line comes once in each round.
 
 use crate::measure::Outcome;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ pub(super) struct Figures {
     pub(super) left_out: Vec<String>,
     /// In the order in which they were measured.
     pub(super) pings: Vec<Pings>,
+    pub(super) requests: Vec<Request>,
     pub(super) throughput: Vec<Throughput>,
     pub(super) open: Vec<Open>,
     pub(super) lookups: Vec<Lookup>,
@@ -25,24 +26,35 @@ pub(super) struct Pings {
     pub(super) by_bytes: BTreeMap<u32, Percentiles>,
 }
 
-/// In nanoseconds.
-#[derive(Clone, Copy)]
-pub(super) struct Percentiles {
-    pub(super) p50: f64,
-    pub(super) p99: f64,
-    /// Only of samples enough.
-    pub(super) p999: Option<f64>,
+/// What is not answered at once, from one language.
+pub(super) struct Request {
+    pub(super) from: String,
+    pub(super) what: String,
+    pub(super) percentiles: Percentiles,
 }
+
+/// In nanoseconds.
+#[derive(Default)]
+pub(super) struct Percentiles {
+    pub(super) p50: Rounds,
+    pub(super) p99: Rounds,
+    /// Only of rounds with samples enough.
+    pub(super) p999: Rounds,
+}
+
+/// A figure as each round gave it.
+#[derive(Default)]
+pub(super) struct Rounds(Vec<f64>);
 
 pub(super) struct Throughput {
     pub(super) way: String,
     pub(super) threads: u32,
-    pub(super) pings_per_second: f64,
+    pub(super) pings_per_second: Rounds,
 }
 
 pub(super) struct Open {
     pub(super) what: String,
-    pub(super) figure: f64,
+    pub(super) figure: Rounds,
     pub(super) unit: String,
 }
 
@@ -65,6 +77,7 @@ impl Figures {
             run: BTreeMap::new(),
             left_out: Vec::new(),
             pings: Vec::new(),
+            requests: Vec::new(),
             throughput: Vec::new(),
             open: Vec::new(),
             lookups: Vec::new(),
@@ -87,39 +100,57 @@ impl Figures {
         match (name, fields) {
             ("run.tsv", ["left out", why]) => self.left_out.push((*why).into()),
             ("run.tsv", [key, value]) => drop(self.run.insert((*key).into(), (*value).into())),
-            // An inspection, or another request that is no ping.
-            ("pings.tsv", [_, way, ..]) if way.starts_with("asyncio:") => {}
-            ("pings.tsv", [from, way, bytes, percentiles @ ..]) => {
-                let bytes = bytes.parse()?;
-                let percentiles = Percentiles::read(percentiles)?;
-                let known = self
-                    .pings
-                    .iter_mut()
-                    .find(|row| row.from == *from && row.way == *way);
-                match known {
-                    Some(row) => drop(row.by_bytes.insert(bytes, percentiles)),
-                    None => self.pings.push(Pings {
-                        from: (*from).into(),
-                        way: (*way).into(),
-                        by_bytes: BTreeMap::from([(bytes, percentiles)]),
-                    }),
-                }
+            ("pings.tsv", [from, what, "", percentiles @ ..]) => {
+                let is_it = |row: &Request| row.from == *from && row.what == *what;
+                let row = known(&mut self.requests, is_it, || Request {
+                    from: (*from).into(),
+                    what: (*what).into(),
+                    percentiles: Percentiles::default(),
+                });
+                row.percentiles.add(percentiles)?;
             }
-            ("bridge.tsv", ["threads", way, threads, rate]) => self.throughput.push(Throughput {
-                way: (*way).into(),
-                threads: threads.parse()?,
-                pings_per_second: rate.parse()?,
-            }),
-            ("bridge.tsv", ["open", what, figure, unit]) => self.open.push(Open {
-                what: (*what).into(),
-                figure: figure.parse()?,
-                unit: (*unit).into(),
-            }),
-            ("bridge.tsv", ["lookup", way, containers, percentiles @ ..]) => self.lookups.push(Lookup {
-                way: (*way).into(),
-                containers: containers.parse()?,
-                percentiles: Percentiles::read(percentiles)?,
-            }),
+            ("pings.tsv", [from, way, bytes, percentiles @ ..]) => {
+                let is_it = |row: &Pings| row.from == *from && row.way == *way;
+                let row = known(&mut self.pings, is_it, || Pings {
+                    from: (*from).into(),
+                    way: (*way).into(),
+                    by_bytes: BTreeMap::new(),
+                });
+                let of_size = row.by_bytes.entry(bytes.parse()?).or_default();
+                of_size.add(percentiles)?;
+            }
+            ("bridge.tsv", ["threads", way, threads, rate]) => {
+                let threads = threads.parse()?;
+                let is_it = |row: &Throughput| row.way == *way && row.threads == threads;
+                let row = known(&mut self.throughput, is_it, || Throughput {
+                    way: (*way).into(),
+                    threads,
+                    pings_per_second: Rounds::default(),
+                });
+                row.pings_per_second.add(rate)?;
+            }
+            ("bridge.tsv", ["open", what, figure, unit]) => {
+                let row = known(
+                    &mut self.open,
+                    |row| row.what == *what,
+                    || Open {
+                        what: (*what).into(),
+                        figure: Rounds::default(),
+                        unit: (*unit).into(),
+                    },
+                );
+                row.figure.add(figure)?;
+            }
+            ("bridge.tsv", ["lookup", way, containers, percentiles @ ..]) => {
+                let containers = containers.parse()?;
+                let is_it = |row: &Lookup| row.way == *way && row.containers == containers;
+                let row = known(&mut self.lookups, is_it, || Lookup {
+                    way: (*way).into(),
+                    containers,
+                    percentiles: Percentiles::default(),
+                });
+                row.percentiles.add(percentiles)?;
+            }
             ("containers.tsv", [what, median, beside, other]) => self.containers.push(Container {
                 what: (*what).into(),
                 median: median.parse()?,
@@ -137,18 +168,19 @@ impl Figures {
         self.run.get(key).map_or("unknown", String::as_str)
     }
 
-    /// The p50 of a ping in nanoseconds.
-    pub(super) fn p50(&self, from: &str, way: &str, bytes: u32) -> Option<f64> {
+    /// The p50s of a ping in nanoseconds.
+    pub(super) fn p50(&self, from: &str, way: &str, bytes: u32) -> Option<&Rounds> {
         let row = self.pings.iter().find(|row| row.from == from && row.way == way)?;
-        Some(row.by_bytes.get(&bytes)?.p50)
+        Some(&row.by_bytes.get(&bytes)?.p50)
     }
 
-    pub(super) fn rate(&self, way: &str, threads: u32) -> Option<f64> {
+    /// Pings a second.
+    pub(super) fn rate(&self, way: &str, threads: u32) -> Option<&Rounds> {
         let row = self
             .throughput
             .iter()
             .find(|row| row.way == way && row.threads == threads)?;
-        Some(row.pings_per_second)
+        Some(&row.pings_per_second)
     }
 
     /// Of one column, each name once, in the order of the lines.
@@ -163,19 +195,55 @@ impl Figures {
     }
 }
 
+/// The row that is meant, which is made where there is none.
+fn known<T>(rows: &mut Vec<T>, is_it: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> &mut T {
+    let at = match rows.iter().position(is_it) {
+        Some(at) => at,
+        None => {
+            rows.push(make());
+            rows.len() - 1
+        }
+    };
+    &mut rows[at]
+}
+
 impl Percentiles {
-    fn read(fields: &[&str]) -> Outcome<Percentiles> {
+    fn add(&mut self, fields: &[&str]) -> Outcome<()> {
         let [p50, p99, p999] = fields else {
             return Err("there are not three percentiles".into());
         };
-        Ok(Percentiles {
-            p50: p50.parse()?,
-            p99: p99.parse()?,
-            p999: match p999.is_empty() {
-                true => None,
-                false => Some(p999.parse()?),
-            },
-        })
+        self.p50.add(p50)?;
+        self.p99.add(p99)?;
+        match p999.is_empty() {
+            true => Ok(()),
+            false => self.p999.add(p999),
+        }
+    }
+}
+
+/// Of no round at all each is not a number.
+impl Rounds {
+    fn add(&mut self, figure: &str) -> Outcome<()> {
+        let figure = figure.parse()?;
+        let place = self.0.partition_point(|other| *other < figure);
+        self.0.insert(place, figure);
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn least(&self) -> f64 {
+        self.0.first().copied().unwrap_or(f64::NAN)
+    }
+
+    pub(super) fn median(&self) -> f64 {
+        self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    pub(super) fn most(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The page of a run: what is wanted and seen, tables, plots, method.
 
 use super::bars::{amount, bars};
-use super::figures::{Figures, Percentiles, Pings};
+use super::figures::{Figures, Percentiles, Pings, Request};
 use super::plots::PLOTS;
 use super::{size, time};
 use std::fmt::Write;
@@ -12,16 +12,22 @@ pub(super) fn page(figures: &Figures) -> String {
     page.push_str("\n## Round trip\n\n");
     page.push_str(
         "A ping goes through the guest: its frame is checked there, its payload is text, and it comes back. Beside it, in the same run, the \
-         same request and answer by what people use today. The p50:\n\n",
+         same request and answer by what people use today. The p50 of the quietest round:\n\n",
     );
-    page.push_str(&pings_table(figures, &|percentiles| time(percentiles.p50)));
+    page.push_str(&pings_table(figures, &|percentiles| {
+        time(percentiles.p50.least())
+    }));
     page.push_str(&plot("round-trip"));
     page.push_str(&plot("at-100-bytes"));
-    page.push_str("The p99, and after it the p99.9 where there were at least 1,000 samples:\n\n");
+    page.push_str("How far the rounds were apart: the p50 of the slowest one.\n\n");
+    page.push_str(&pings_table(figures, &|percentiles| time(percentiles.p50.most())));
+    page.push_str(
+        "\nThe tails: the median of the rounds' p99s, and after it that of their p99.9s where there were at least 1,000 samples.\n\n",
+    );
     page.push_str(&pings_table(figures, &|percentiles| {
-        let p999 = percentiles.p999.map_or("–".into(), time);
-        format!("{}, {p999}", time(percentiles.p99))
+        format!("{}, {}", time(percentiles.p99.median()), p999(percentiles))
     }));
+    page.push_str(&requests(figures));
     page.push_str(&throughput(figures));
     page.push_str(&open(figures));
     page.push_str(&lookups(figures));
@@ -35,7 +41,10 @@ fn head(figures: &Figures) -> String {
     format!(
         "# selur beside what people use today\n\n\
          Written by `just bench --write` on {} at {}, on {}, {} processors, Linux {}, with a load of {} when it began and {} when it ended. \
-         One run, one program after another; {}.{}\n\n",
+         One run of {} rounds, in each of which every program has its turn; {}.{}\n\n\
+         The machine is shared, and others make it up to twice as slow for seconds at a time. So each figure, selur's and every other's, is \
+         taken once a round, and the quietest round's is shown: what the code costs, and the least of the neighbours. The slowest round's stands \
+         beside it.\n\n",
         of("date"),
         of("commit"),
         of("processor"),
@@ -43,24 +52,24 @@ fn head(figures: &Figures) -> String {
         of("kernel"),
         of("load at first"),
         of("load at last"),
+        of("rounds"),
         of("versions"),
-        if of("seconds") == "1" {
-            ""
-        } else {
-            " **A short run**: read no figure of it."
+        match of("kind") {
+            "whole" => "",
+            _ => " **A short run**: read no figure of it.",
         },
     )
 }
 
 fn bars_table(figures: &Figures) -> String {
-    let mut table = "| what | wanted | seen | |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| what | wanted | quietest round | slowest | |\n|---|---|---|---|---|\n".to_owned();
     for bar in bars(figures) {
         let verdict = if bar.is_met { "met" } else { "missed" };
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {verdict} |",
-            bar.what, bar.wanted, bar.seen
+            "| {} | {} | {} | {} | {verdict} |",
+            bar.what, bar.wanted, bar.seen, bar.at_worst
         );
     }
     table
@@ -116,14 +125,42 @@ fn plot(name: &str) -> String {
     )
 }
 
+fn p999(percentiles: &Percentiles) -> String {
+    match percentiles.p999.is_empty() {
+        true => "–".into(),
+        false => time(percentiles.p999.median()),
+    }
+}
+
+/// What is not answered at once.
+fn requests(figures: &Figures) -> String {
+    let mut text = String::from(
+        "\n## Requests that are not answered at once\n\nThe inspection of a simulated container, which the backend performs on another thread; of \
+         many in flight, the share of each.\n\n| from | what | p50, quietest round | slowest | p99 |\n|---|---|---:|---:|---:|\n",
+    );
+    for Request {
+        from,
+        what,
+        percentiles: Percentiles { p50, p99, .. },
+    } in &figures.requests
+    {
+        let (least, most, tail) = (time(p50.least()), time(p50.most()), time(p99.median()));
+        let _ = writeln!(text, "| {from} | {what} | {least} | {most} | {tail} |");
+    }
+    text
+}
+
 fn throughput(figures: &Figures) -> String {
-    let mut text =
-        String::from("\n## Threads on one bridge\n\nPings of 100 B a second, the median of five runs:\n\n");
+    let mut text = String::from(
+        "\n## Threads on one bridge\n\nPings of 100 B a second in the quietest round, in brackets in the slowest:\n\n",
+    );
     text.push_str("| threads | by copy | in place, a slot each |\n|---:|---:|---:|\n");
     for threads in [1, 2, 4, 8] {
         let rate = |way| {
             let rate = figures.rate(way, threads);
-            rate.map_or(String::new(), |rate| format!("{:.2} million", rate / 1e6))
+            rate.map_or(String::new(), |rate| {
+                format!("{:.2} million ({:.2})", rate.most() / 1e6, rate.least() / 1e6)
+            })
         };
         let _ = writeln!(text, "| {threads} | {} | {} |", rate("by copy"), rate("in place"));
     }
@@ -132,10 +169,12 @@ fn throughput(figures: &Figures) -> String {
 
 fn open(figures: &Figures) -> String {
     let mut text = String::from(
-        "## Opening a bridge\n\nWith the embedded guest and the simulated backend:\n\n| what | |\n|---|---:|\n",
+        "## Opening a bridge\n\nWith the embedded guest and the simulated backend:\n\n| what | quietest round | slowest |\n|---|---:|---:|\n",
     );
     for row in &figures.open {
-        let _ = writeln!(text, "| {} | {} |", row.what, amount(row.figure, &row.unit));
+        let shown = |figure| amount(figure, &row.unit);
+        let (least, most) = (shown(row.figure.least()), shown(row.figure.most()));
+        let _ = writeln!(text, "| {} | {least} | {most} |", row.what);
     }
     text
 }
@@ -143,7 +182,7 @@ fn open(figures: &Figures) -> String {
 fn lookups(figures: &Figures) -> String {
     let mut text = String::from(
         "\n## Looking up a container\n\nSimulated containers, in turn. An inspection is performed by the backend, on another thread; a container that \
-         was not started cannot pause, which the kernel alone says. The p50, in brackets the p99:\n\n",
+         was not started cannot pause, which the kernel alone says. The p50 of the quietest round, in brackets of the slowest:\n\n",
     );
     let counts = [10, 100, 1_000];
     text.push_str("| way | 10 containers | 100 | 1,000 |\n|---|---:|---:|---:|\n");
@@ -153,8 +192,8 @@ fn lookups(figures: &Figures) -> String {
             let rows = &mut figures.lookups.iter();
             let lookup = rows.find(|lookup| lookup.way == way && lookup.containers == count);
             let cell = lookup.map(|lookup| {
-                let Percentiles { p50, p99, .. } = lookup.percentiles;
-                format!("{} ({})", time(p50), time(p99))
+                let p50 = &lookup.percentiles.p50;
+                format!("{} ({})", time(p50.least()), time(p50.most()))
             });
             let _ = write!(text, " {} |", cell.unwrap_or_default());
         }
@@ -179,20 +218,26 @@ fn containers(figures: &Figures) -> String {
 }
 
 fn method(figures: &Figures) -> String {
-    let mut text = String::from("\n## Method\n\n");
-    text.push_str(
-        "- A ping of selur's and serde_json's own work is shorter than reading the clock: a sample of theirs is the mean of 50 (in Deno of 500, in \
+    let mut text = format!(
+        "\n## Method\n\n\
+         - A ping of selur's and serde_json's own work is shorter than reading the clock: a sample of theirs is the mean of 50 (in Deno of 500, in \
          Python and Elixir of 200; over 10 KB of 5, 20 and 10). Of what waits for another process a sample is one call. So the tails of the first are \
          those of means, and lower than a single call's.\n\
-         - Of each way and size samples are taken for a second, or until there are 2,000 (Deno, Python, Elixir), 5,001 (Rust, C) or 10,001 (peers). The \
-         first tenth warms up.\n\
-         - *in place*: the payload lies in the slot, the frame is submitted and the answer read there. *by copy*: the payload is copied in; in Rust the \
+         - In a round samples are taken of each way and size for {} s, or until there are 2,000 (Deno, Python, Elixir), 5,001 (Rust, C) or 10,001 \
+         (peers). The first tenth warms up. Containers are measured once, and not in rounds.\n",
+        figures.of_run("seconds"),
+    );
+    text.push_str(
+        "- *in place*: the payload lies in the slot, the frame is submitted and the answer read there. *by copy*: the payload is copied in; in Rust the \
          answer is read where the guest left it, elsewhere it is the caller's own copy. Elixir's terms cannot lie in a guest's memory: it has \
          copies only.\n\
          - Peers: a request with a command and a payload of text, and an answer with a status and the same text. *one CPU*: both processes are \
          pinned to one processor, so that none must be woken; *across CPUs*: each to its own. serde_json encodes and decodes both, with reused \
          buffers and borrowed text, and sends nothing. HTTP is axum and hyper, gRPC is tonic, each on one thread and one connection \
          on the loopback that is kept. The Unix socket has no codec and no event loop. iceoryx2 keeps both processors busy while it waits.\n\
+         - Peers of one language: extism and wasmtime-py call a guest that checks what selur's does, extism's 8 bytes at a time. Deno's fetch asks \
+         `Deno.serve`, and http.client Python's http.server, each in another process over one connection; `:httpc` and a bare gen_tcp client ask a \
+         server in the same VM, with JSON in plain Elixir, which at 10 KB takes most of their time: read their 100 B for what a socket costs.\n\
          - The source of each is in [benchmarks](../../benchmarks/README.md). `just bench` fails on no time; `just bench-check` compares counts of \
          instructions, which are the same on a busy machine.\n",
     );

@@ -49,10 +49,15 @@ const SHOWN: [(&str, &str, &str); 9] = [
     ("Elixir", "by copy: ping/2", "selur, Elixir by copy"),
 ];
 /// Where there is a line each, fewer are legible.
-const WITHOUT_LINE: [&str; 3] = [
+const WITHOUT_LINE: [&str; 8] = [
     "selur, C by copy",
     "selur, Deno by copy",
     "selur, Python in place",
+    "fetch, JSON over HTTP, from Deno",
+    "http.client, JSON over HTTP, from Python",
+    "wasmtime-py, from Python",
+    ":httpc, JSON over HTTP, from Elixir",
+    "gen_tcp, JSON over HTTP, from Elixir",
 ];
 
 pub(super) fn write(figures: &Figures, folder: &Path) -> Outcome<()> {
@@ -104,7 +109,7 @@ fn throughput(path: &Path, theme: &Theme, title: &'static str, figures: &Figures
         is_ours: true,
         points: [1, 2, 4, 8]
             .into_iter()
-            .filter_map(|threads| Some((f64::from(threads), figures.rate(way, threads)? / 1e6)))
+            .filter_map(|threads| Some((f64::from(threads), figures.rate(way, threads)?.most() / 1e6)))
             .collect(),
     });
     let most = series
@@ -145,7 +150,7 @@ fn lookup(path: &Path, theme: &Theme, title: &'static str, figures: &Figures) ->
             .lookups
             .iter()
             .filter(|lookup| lookup.way == way)
-            .map(|lookup| (f64::from(lookup.containers), lookup.percentiles.p50))
+            .map(|lookup| (f64::from(lookup.containers), lookup.percentiles.p50.least()))
             .collect(),
     };
     let series: Vec<_> = figures.lookup_ways().into_iter().map(line).collect();
@@ -185,7 +190,7 @@ fn pings(figures: &Figures, is_wanted: fn(u32) -> bool) -> Vec<Series> {
             label: named(row)?,
             is_ours: !row.is_peer(),
             points: sizes
-                .map(|(bytes, percentiles)| (f64::from(*bytes), percentiles.p50))
+                .map(|(bytes, percentiles)| (f64::from(*bytes), percentiles.p50.least()))
                 .collect(),
         })
     });

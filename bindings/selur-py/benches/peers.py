@@ -35,7 +35,7 @@ def by_wasmtime() -> None:
             return memory.read(store, 4, len(frame))
 
         assert call(frame) == b"\0" + frame[5:]
-        measure("wasmtime-py", size, 1, 5000, call, frame)
+        measure("wasmtime-py, from Python", size, 1, 5000, call, frame)
 
 
 def by_extism() -> None:
@@ -69,7 +69,7 @@ def by_http() -> None:
                 return str(json.loads(connection.getresponse().read())["data"])
 
             assert call(payload) == payload
-            measure("http.client, JSON over HTTP", size, 1, 3000, call, payload)
+            measure("http.client, JSON over HTTP, from Python", size, 1, 3000, call, payload)
         connection.close()
     finally:
         server.terminate()

@@ -1,6 +1,6 @@
 //! What a ping costs from Rust, guest included: the figures that those of the bindings stand beside.
 //!
-//! `just bench` and `just bench-bindings` run it. Each line: way, payload in bytes, p50, p99 and p99.9 in nanoseconds,
+//! `just bench` runs it. Each line: way, payload in bytes, p50, p99 and p99.9 in nanoseconds,
 //! tab-separated; benchmarks/README.md says when a sample ends. A sample is the mean of [`batch`] pings, for one alone is
 //! shorter than reading the clock twice. The ways are those of bindings/selur-ffi/benches/c/ping.c.
 

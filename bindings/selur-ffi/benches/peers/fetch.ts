@@ -15,7 +15,7 @@ try {
   const port = Number((await reader.read()).value);
   for (const bytes of PAYLOADS) {
     const payload = "x".repeat(bytes);
-    await measureAsync("Deno's fetch, JSON over HTTP", bytes, 1, 3000, async () => {
+    await measureAsync("fetch, JSON over HTTP, from Deno", bytes, 1, 3000, async () => {
       const response = await fetch(`http://127.0.0.1:${port}/`, {
         method: "POST",
         body: JSON.stringify({ command: "ping", payload }),

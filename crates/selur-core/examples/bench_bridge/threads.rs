@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 const PAYLOAD_BYTES: usize = 100;
-const RUNS: usize = 5;
 
 type Ping<'a> = Box<dyn FnMut() -> Result<(), Error> + 'a>;
 
@@ -32,22 +31,13 @@ pub(crate) fn measure() -> Result<(), Error> {
         }))
     };
     for threads in [1, 2, 4, 8] {
-        println!("threads\tby copy\t{threads}\t{:.0}", median(threads, &by_copy)?);
-        println!("threads\tin place\t{threads}\t{:.0}", median(threads, &in_place)?);
+        println!("threads\tby copy\t{threads}\t{:.0}", rate(threads, &by_copy)?);
+        println!("threads\tin place\t{threads}\t{:.0}", rate(threads, &in_place)?);
     }
     Ok(())
 }
 
-/// The median of the runs, in pings a second.
-fn median<'a>(threads: usize, ping: &(impl Fn() -> Result<Ping<'a>, Error> + Sync)) -> Result<f64, Error> {
-    let mut rates = Vec::new();
-    for _ in 0..RUNS {
-        rates.push(rate(threads, ping)?);
-    }
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[RUNS / 2])
-}
-
+/// In pings a second.
 fn rate<'a>(threads: usize, ping: &(impl Fn() -> Result<Ping<'a>, Error> + Sync)) -> Result<f64, Error> {
     let (all_are_there, is_over) = (Barrier::new(threads + 1), AtomicBool::new(false));
     let work = || -> Result<u64, Error> {
@@ -64,7 +54,7 @@ fn rate<'a>(threads: usize, ping: &(impl Fn() -> Result<Ping<'a>, Error> + Sync)
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         all_are_there.wait();
         let begin = Instant::now();
-        std::thread::sleep(most() / RUNS as u32);
+        std::thread::sleep(most());
         is_over.store(true, Ordering::Relaxed);
         let elapsed = begin.elapsed().as_secs_f64();
         let mut pings = 0;
