@@ -29,6 +29,8 @@ pub(crate) fn settings(target: Option<&str>) -> Result<Config> {
     // A foreign host (BEAM, V8, CPython) owns the signal handlers: traps are explicit checks instead.
     config.signals_based_traps(false);
     config.wasm_backtrace_max_frames(None);
+    // Which instruction of the guest each of the code's came from: for backtraces alone, and a tenth of what is loaded.
+    config.generate_address_map(false);
     config.max_wasm_stack(GUEST_STACK_BYTES);
     // The memory is 1 MiB for good: reserve that, and nothing around it.
     config.memory_reservation(1 << 20);

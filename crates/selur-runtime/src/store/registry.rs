@@ -534,4 +534,14 @@ mod tests {
             assert!(!is_own(other), "{other}");
         }
     }
+
+    // Nothing here knows Unicode's tables of domain names: Cargo.toml, idna_adapter.
+    #[test]
+    fn a_domain_in_punycode_is_asked_as_it_is_and_one_that_is_not_ascii_never() {
+        let reference = ImageReference::parse("xn--bcher-kva.test/app:v1").unwrap();
+        let registry = Registry::new(&reference, None, &Limits::default()).unwrap();
+        assert_eq!(registry.base.as_str(), "https://xn--bcher-kva.test/");
+        assert!(ImageReference::parse("bücher.test/app:v1").is_err());
+        assert!(Url::parse("https://bücher.test/").is_err());
+    }
 }
