@@ -78,6 +78,7 @@ fmt:
 # Lints as CI has them
 lint:
     cargo clippy --locked --workspace --all-targets -- --deny warnings
+    cargo clippy --locked --manifest-path benchmarks/Cargo.toml --target-dir target/benchmarks -- --deny warnings
     scripts/tidy
 
 # Licences and sources of the dependencies
