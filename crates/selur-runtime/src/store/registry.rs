@@ -535,7 +535,7 @@ mod tests {
         }
     }
 
-    // Nothing here knows Unicode's tables of domain names: Cargo.toml, idna_adapter.
+    // Cargo.lock has idna_adapter 1.0.0, which knows no Unicode: docs/decisions/ascii-registries.md.
     #[test]
     fn a_domain_in_punycode_is_asked_as_it_is_and_one_that_is_not_ascii_never() {
         let reference = ImageReference::parse("xn--bcher-kva.test/app:v1").unwrap();
