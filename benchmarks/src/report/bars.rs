@@ -7,9 +7,13 @@ use super::{size, time};
 pub(super) struct Bar {
     pub(super) what: String,
     pub(super) wanted: String,
-    /// In the quietest round.
-    pub(super) seen: String,
-    /// In the slowest round, of a figure that is no ratio.
+    /// Nothing if the run does not have it.
+    pub(super) seen: Option<Seen>,
+}
+
+pub(super) struct Seen {
+    /// What is judged: of a time that of the quietest round, of a ratio the median of the rounds' own.
+    pub(super) judged: String,
     pub(super) at_worst: String,
     pub(super) is_met: bool,
 }
@@ -36,126 +40,146 @@ const PINGS: [(&str, &str, u32, f64); 14] = [
     ("Elixir", "by copy: ping/2", 10_240, 1_200.0),
 ];
 
-/// Those whose figures are in the run.
 pub(super) fn bars(figures: &Figures) -> Vec<Bar> {
     let mut bars = Vec::new();
+    let mut bar = |what: String, wanted: String, seen| bars.push(Bar { what, wanted, seen });
     for (from, way, bytes, most) in PINGS {
-        bars.extend(figures.p50(from, way, bytes).map(|seen| Bar {
-            what: format!("a ping from {from}, {way}, {}", size(bytes)),
-            wanted: format!("at most {}", time(most)),
-            seen: time(seen.least()),
-            at_worst: time(seen.most()),
-            is_met: seen.least() <= most,
-        }));
+        bar(
+            format!("a ping from {from}, {way}, {}", size(bytes)),
+            format!("at most {}", time(most)),
+            figures.p50(from, way, bytes).map(|p50| Seen {
+                judged: time(p50.least()),
+                at_worst: time(p50.most()),
+                is_met: p50.least() <= most,
+            }),
+        );
     }
     for from in ["C", "Deno"] {
-        bars.extend(close_to_rust(figures, from));
+        bar(
+            format!("a ping from {from} beside one from Rust, {IN_PLACE}, 10 KB"),
+            "at most 300 ns more".into(),
+            close_to_rust(figures, from),
+        );
     }
-    for (way, least) in [
+    for (peer, least) in [
         ("JSON over HTTP, across CPUs", 500.0),
         ("JSON over HTTP, one CPU", 150.0),
     ] {
-        bars.extend(times_faster(figures, way, least));
+        bar(
+            format!("a ping from Rust, {IN_PLACE}, 100 B, beside {peer}"),
+            format!("at least {least:.0} × faster"),
+            times_faster(figures, peer, least),
+        );
     }
-    bars.extend(faster_than_serde(figures));
-    bars.extend(opened(figures));
-    for way in [BY_COPY, IN_PLACE] {
-        bars.extend(held_by_threads(figures, way));
+    bar(
+        format!("a ping from Rust, {BY_COPY}, beside {SERDE}, at every size"),
+        "faster".into(),
+        faster_than_serde(figures),
+    );
+    for (what, name, most, unit) in [
+        ("a bridge opens in", "each further one, p50", 150.0, "µs"),
+        ("a bridge holds", "resident memory of each of 100", 3.0, "MB"),
+    ] {
+        bar(
+            what.into(),
+            format!("at most {most:.0} {unit}"),
+            opened(figures, name, most),
+        );
+    }
+    for name in [BY_COPY, "in place"] {
+        bar(
+            format!("8 threads on one bridge, {name}"),
+            "at least 80 % of what 2 reach".into(),
+            held_by_threads(figures, name),
+        );
     }
     for way in ["inspect by id", "inspect by name"] {
-        bars.extend(flat(figures, way));
+        bar(
+            format!("{way}, from 10 to 1,000 containers"),
+            "within 20 %".into(),
+            flat(figures, way),
+        );
     }
     bars
 }
 
-fn close_to_rust(figures: &Figures, from: &str) -> Option<Bar> {
-    let p50 = |from| Some(figures.p50(from, IN_PLACE, 10_240)?.least());
-    let more = p50(from)? - p50("Rust")?;
-    Some(Bar {
-        what: format!("a ping from {from} beside one from Rust, {IN_PLACE}, 10 KB"),
-        wanted: "at most 300 ns more".into(),
-        seen: format!("{more:.0} ns more"),
-        at_worst: String::new(),
-        is_met: more <= 300.0,
+fn close_to_rust(figures: &Figures, from: &str) -> Option<Seen> {
+    let p50 = |from| figures.p50(from, IN_PLACE, 10_240);
+    let more = p50(from)?.with(p50("Rust")?, |ours, rust| ours - rust);
+    Some(Seen {
+        judged: format!("{:.0} ns more", more.median()),
+        at_worst: format!("{:.0} ns more", more.most()),
+        is_met: more.median() <= 300.0,
     })
 }
 
-fn times_faster(figures: &Figures, peer: &str, least: f64) -> Option<Bar> {
-    let theirs = figures.p50("peers", peer, 100)?.least();
-    let ratio = theirs / figures.p50("Rust", IN_PLACE, 100)?.least();
-    Some(Bar {
-        what: format!("a ping from Rust, {IN_PLACE}, 100 B, beside {peer}"),
-        wanted: format!("at least {least:.0} × faster"),
-        seen: format!("{ratio:.0} ×"),
-        at_worst: String::new(),
-        is_met: ratio >= least,
+fn times_faster(figures: &Figures, peer: &str, least: f64) -> Option<Seen> {
+    let ours = figures.p50("Rust", IN_PLACE, 100)?;
+    let ratio = figures
+        .p50("peers", peer, 100)?
+        .with(ours, |theirs, ours| theirs / ours);
+    Some(Seen {
+        judged: format!("{:.0} ×", ratio.median()),
+        at_worst: format!("{:.0} ×", ratio.least()),
+        is_met: ratio.median() >= least,
     })
 }
 
 /// At the size where it is closest.
-fn faster_than_serde(figures: &Figures) -> Option<Bar> {
+fn faster_than_serde(figures: &Figures) -> Option<Seen> {
     let serde = figures
         .pings
         .iter()
         .find(|row| row.is_peer() && row.way == SERDE)?;
     let ratios = serde.by_bytes.iter().filter_map(|(bytes, percentiles)| {
-        let ours = figures.p50("Rust", BY_COPY, *bytes)?.least();
-        Some((*bytes, percentiles.p50.least() / ours))
+        let ours = figures.p50("Rust", BY_COPY, *bytes)?;
+        Some((*bytes, percentiles.p50.with(ours, |theirs, ours| theirs / ours)))
     });
-    let (bytes, ratio) = ratios.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    Some(Bar {
-        what: format!("a ping from Rust, {BY_COPY}, beside {SERDE}, at every size"),
-        wanted: "faster".into(),
-        seen: format!("{ratio:.1} × at least, at {}", size(bytes)),
-        at_worst: String::new(),
-        is_met: ratio > 1.0,
+    let (bytes, ratio) = ratios.min_by(|a, b| a.1.median().total_cmp(&b.1.median()))?;
+    Some(Seen {
+        judged: format!("{:.1} × at least, at {}", ratio.median(), size(bytes)),
+        at_worst: format!("{:.1} ×", ratio.least()),
+        is_met: ratio.median() > 1.0,
     })
 }
 
-fn opened(figures: &Figures) -> Vec<Bar> {
-    let row = |name| figures.open.iter().find(|row| row.what == name);
-    let time = row("each further one, p50").map(|row| Bar {
-        what: "a bridge opens in".into(),
-        wanted: "at most 150 µs".into(),
-        seen: amount(row.figure.least(), &row.unit),
+fn opened(figures: &Figures, name: &str, most: f64) -> Option<Seen> {
+    let row = figures.open.iter().find(|row| row.what == name)?;
+    // Memory depends on no speed: the most is judged.
+    let judged = match row.unit.as_str() {
+        "MB" => row.figure.most(),
+        _ => row.figure.least(),
+    };
+    Some(Seen {
+        judged: amount(judged, &row.unit),
         at_worst: amount(row.figure.most(), &row.unit),
-        is_met: row.figure.least() <= 150.0,
-    });
-    // Memory depends on no speed: the most counts.
-    let memory = row("resident memory of each of 100").map(|row| Bar {
-        what: "a bridge holds".into(),
-        wanted: "at most 3 MB".into(),
-        seen: amount(row.figure.most(), &row.unit),
-        at_worst: amount(row.figure.most(), &row.unit),
-        is_met: row.figure.most() <= 3.0,
-    });
-    time.into_iter().chain(memory).collect()
-}
-
-fn held_by_threads(figures: &Figures, way: &str) -> Option<Bar> {
-    let name = if way == BY_COPY { way } else { "in place" };
-    let share = figures.rate(name, 8)?.most() / figures.rate(name, 2)?.most();
-    Some(Bar {
-        what: format!("8 threads on one bridge, {name}"),
-        wanted: "at least 80 % of what 2 reach".into(),
-        seen: format!("{:.0} %", 100.0 * share),
-        at_worst: String::new(),
-        is_met: share >= 0.8,
+        is_met: judged <= most,
     })
 }
 
-fn flat(figures: &Figures, way: &str) -> Option<Bar> {
-    let rows = figures.lookups.iter().filter(|lookup| lookup.way == way);
-    let p50s: Vec<f64> = rows.map(|lookup| lookup.percentiles.p50.least()).collect();
-    let most = p50s.iter().copied().max_by(f64::total_cmp)?;
-    let least = p50s.iter().copied().min_by(f64::total_cmp)?;
-    let more = 100.0 * (most / least - 1.0);
-    Some(Bar {
-        what: format!("{way}, from 10 to 1,000 containers"),
-        wanted: "within 20 %".into(),
-        seen: format!("{more:.0} %"),
-        at_worst: String::new(),
-        is_met: more <= 20.0,
+fn held_by_threads(figures: &Figures, name: &str) -> Option<Seen> {
+    let share = figures
+        .rate(name, 8)?
+        .with(figures.rate(name, 2)?, |eight, two| 100.0 * eight / two);
+    Some(Seen {
+        judged: format!("{:.0} %", share.median()),
+        at_worst: format!("{:.0} %", share.least()),
+        is_met: share.median() >= 80.0,
+    })
+}
+
+fn flat(figures: &Figures, way: &str) -> Option<Seen> {
+    let mut rows = figures.lookups.iter().filter(|lookup| lookup.way == way);
+    let first = rows.next()?.percentiles.p50.clone();
+    let (most, least) = rows.fold((first.clone(), first), |(most, least), row| {
+        let p50 = &row.percentiles.p50;
+        (most.with(p50, f64::max), least.with(p50, f64::min))
+    });
+    let more = most.with(&least, |most, least| 100.0 * (most / least - 1.0));
+    Some(Seen {
+        judged: format!("{:.0} %", more.median()),
+        at_worst: format!("{:.0} %", more.most()),
+        is_met: more.median() <= 20.0,
     })
 }
 

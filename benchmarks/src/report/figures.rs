@@ -42,8 +42,8 @@ pub(super) struct Percentiles {
     pub(super) p999: Rounds,
 }
 
-/// A figure as each round gave it.
-#[derive(Default)]
+/// A figure as each round gave it, in their order.
+#[derive(Clone, Default)]
 pub(super) struct Rounds(Vec<f64>);
 
 pub(super) struct Throughput {
@@ -224,9 +224,7 @@ impl Percentiles {
 /// Of no round at all each is not a number.
 impl Rounds {
     fn add(&mut self, figure: &str) -> Outcome<()> {
-        let figure = figure.parse()?;
-        let place = self.0.partition_point(|other| *other < figure);
-        self.0.insert(place, figure);
+        self.0.push(figure.parse()?);
         Ok(())
     }
 
@@ -235,15 +233,23 @@ impl Rounds {
     }
 
     pub(super) fn least(&self) -> f64 {
-        self.0.first().copied().unwrap_or(f64::NAN)
+        self.0.iter().copied().fold(f64::NAN, f64::min)
     }
 
     pub(super) fn median(&self) -> f64 {
-        self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
+        let mut ascending = self.0.clone();
+        ascending.sort_by(f64::total_cmp);
+        ascending.get(ascending.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
     pub(super) fn most(&self) -> f64 {
-        self.0.last().copied().unwrap_or(f64::NAN)
+        self.0.iter().copied().fold(f64::NAN, f64::max)
+    }
+
+    /// What two figures give in each round.
+    pub(super) fn with(&self, other: &Rounds, ratio: fn(f64, f64) -> f64) -> Rounds {
+        let pairs = self.0.iter().zip(&other.0);
+        Rounds(pairs.map(|(one, other)| ratio(*one, *other)).collect())
     }
 }
 

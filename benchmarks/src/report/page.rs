@@ -1,6 +1,6 @@
 //! The page of a run: what is wanted and seen, tables, plots, method.
 
-use super::bars::{amount, bars};
+use super::bars::{Bar, amount, bars};
 use super::figures::{Figures, Percentiles, Pings, Request};
 use super::plots::PLOTS;
 use super::{size, time};
@@ -42,9 +42,8 @@ fn head(figures: &Figures) -> String {
         "# selur beside what people use today\n\n\
          Written by `just bench --write` on {} at {}, on {}, {} processors, Linux {}, with a load of {} when it began and {} when it ended. \
          One run of {} rounds, in each of which every program has its turn; {}.{}\n\n\
-         The machine is shared, and others make it up to twice as slow for seconds at a time. So each figure, selur's and every other's, is \
-         taken once a round, and the quietest round's is shown: what the code costs, and the least of the neighbours. The slowest round's stands \
-         beside it.\n\n",
+         Others make a shared machine up to twice as slow for seconds at a time. So each figure, selur's and every other's, is taken once a round, \
+         and the quietest round's is shown: what the code costs, and the least of the neighbours. The slowest round's stands beside it.\n\n",
         of("date"),
         of("commit"),
         of("processor"),
@@ -62,18 +61,19 @@ fn head(figures: &Figures) -> String {
 }
 
 fn bars_table(figures: &Figures) -> String {
-    let mut table = "| what | wanted | quietest round | slowest | |\n|---|---|---|---|---|\n".to_owned();
-    for bar in bars(figures) {
-        let verdict = if bar.is_met { "met" } else { "missed" };
+    let mut table = "| what | wanted | seen | slowest round | |\n|---|---|---|---|---|\n".to_owned();
+    for Bar { what, wanted, seen } in bars(figures) {
+        let (judged, at_worst, verdict) = match &seen {
+            None => ("", "", "not measured"),
+            Some(seen) if seen.is_met => (&*seen.judged, &*seen.at_worst, "met"),
+            Some(seen) => (&*seen.judged, &*seen.at_worst, "**missed**"),
+        };
         // Writing to a String cannot fail, here and below.
-        let _ = writeln!(
-            table,
-            "| {} | {} | {} | {} | {verdict} |",
-            bar.what, bar.wanted, bar.seen, bar.at_worst
-        );
+        let _ = writeln!(table, "| {what} | {wanted} | {judged} | {at_worst} | {verdict} |");
     }
     table
-        + "\nThat a payload is copied not at all in place, and once by copy, is counted by a test of selur-core, not here.\n"
+        + "\nOf a time the quietest round is judged, of a ratio or a difference the median of the rounds', of memory the most. That a payload is \
+           copied not at all in place, and once by copy, is counted by a test of selur-core, not here.\n"
 }
 
 fn pings_table(figures: &Figures, cell: &dyn Fn(&Percentiles) -> String) -> String {
@@ -224,8 +224,9 @@ fn method(figures: &Figures) -> String {
          - A ping of selur's and serde_json's own work is shorter than reading the clock: a sample of theirs is the mean of 50 (in Deno of 500, in \
          Python and Elixir of 200; over 10 KB of 5, 20 and 10). Of what waits for another process a sample is one call. So the tails of the first are \
          those of means, and lower than a single call's.\n\
-         - In a round samples are taken of each way and size for {} s, or until there are 2,000 (Deno, Python, Elixir), 5,001 (Rust, C) or 10,001 \
-         (peers). The first tenth warms up. Containers are measured once, and not in rounds.\n",
+         - In a round samples are taken of each way and size for {} s, or until there are 2,000 (Deno, Python, Elixir), 5,001 (Rust, C), 10,001 \
+         (peers in Rust) or 3,000 to 5,000 (the other peers). The first tenth warms up. A lookup has up to 20,001 of each table, asyncio's \
+         inspections are 100 batches. Containers are measured once, and not in rounds.\n",
         figures.of_run("seconds"),
     );
     text.push_str(

@@ -3,14 +3,13 @@
 //!
 //! `just bench-copies` runs it. It prints a table; each figure is the median of [`SAMPLES`] means of [`BATCH`] copies.
 
+use selur_core::COPY_PIECE_BYTES;
 use std::hint::black_box;
 use std::time::Instant;
 
 const SAMPLES: usize = 501;
 const BATCH: u32 = 20;
 const PAGE_BYTES: usize = 4_096;
-/// As crates/selur-core/src/guest/memory.rs has it.
-const PIECE_BYTES: usize = 2_048;
 
 fn main() {
     let source = vec![1_u8; 64 * PAGE_BYTES];
@@ -19,7 +18,7 @@ fn main() {
     let source = &source[page_begin(&source)..];
     let begin = page_begin(&target);
     let target = &mut target[begin..];
-    println!("| bytes | the target lies | whole | in pieces of {PIECE_BYTES} | |");
+    println!("| bytes | the target lies | whole | in pieces of {COPY_PIECE_BYTES} | |");
     println!("|---:|---|---:|---:|---:|");
     for bytes in [1_024, 10_240, 102_400] {
         for offset in [0, 5, 64, 1_000] {
@@ -33,7 +32,7 @@ fn main() {
                     black_box(&target);
                 })
             };
-            let (whole, pieces) = (copy(bytes), copy(PIECE_BYTES));
+            let (whole, pieces) = (copy(bytes), copy(COPY_PIECE_BYTES));
             let ratio = whole / pieces;
             println!(
                 "| {bytes} | {offset} further on in its page | {whole:.0} ns | {pieces:.0} ns | {ratio:.1} × |"

@@ -13,17 +13,23 @@ const STEP: usize = 7_919;
 
 struct Table {
     bridge: Bridge,
-    ids: Vec<String>,
-    names: Vec<String>,
+    ids: Vec<Key>,
+    names: Vec<Key>,
 }
 
-/// A way to ask for a container by its id or name, that fails if it is not found.
-type Ask = fn(&Bridge, &str) -> Result<bool, Error>;
+/// An id or a name, and the frame that asks to pause the container.
+struct Key {
+    text: String,
+    pause: Vec<u8>,
+}
+
+/// A way to ask for a container: whether it was found.
+type Ask = fn(&Bridge, &Key) -> Result<bool, Error>;
 
 pub(crate) fn measure() -> Result<(), Error> {
     let tables: Vec<Table> = CONTAINERS.into_iter().map(table).collect::<Result<_, _>>()?;
-    let by_id: fn(&Table) -> &[String] = |table| &table.ids;
-    let by_name: fn(&Table) -> &[String] = |table| &table.names;
+    let by_id: fn(&Table) -> &[Key] = |table| &table.ids;
+    let by_name: fn(&Table) -> &[Key] = |table| &table.names;
     for (key, keys) in [("id", by_id), ("name", by_name)] {
         report(&format!("inspect by {key}"), &tables, keys, is_inspected)?;
         report(
@@ -45,24 +51,27 @@ fn table(containers: usize) -> Result<Table, Error> {
     for number in 0..containers {
         let name = format!("container-{number}");
         let options = CreateOptions::new("nginx").name(&name);
-        table
-            .ids
-            .push(table.bridge.create_container(options)?.to_string());
-        table.names.push(name);
+        let id = table.bridge.create_container(options)?.to_string();
+        table.ids.push(key(id)?);
+        table.names.push(key(name)?);
     }
     Ok(table)
 }
 
-fn is_inspected(bridge: &Bridge, key: &str) -> Result<bool, Error> {
-    Ok(!bridge.inspect_json(key)?.is_empty())
+fn key(text: String) -> Result<Key, Error> {
+    let pause = Bridge::frame(Command::PauseContainer, &[&text])?;
+    Ok(Key { text, pause })
 }
 
-fn is_refused(bridge: &Bridge, key: &str) -> Result<bool, Error> {
-    let frame = Bridge::frame(Command::PauseContainer, &[key])?;
-    Ok(bridge.call(&frame)?.status() == Status::InvalidState)
+fn is_inspected(bridge: &Bridge, key: &Key) -> Result<bool, Error> {
+    Ok(!bridge.inspect_json(&key.text)?.is_empty())
 }
 
-fn report(way: &str, tables: &[Table], keys: fn(&Table) -> &[String], ask: Ask) -> Result<(), Error> {
+fn is_refused(bridge: &Bridge, key: &Key) -> Result<bool, Error> {
+    Ok(bridge.call(&key.pause)?.status() == Status::InvalidState)
+}
+
+fn report(way: &str, tables: &[Table], keys: fn(&Table) -> &[Key], ask: Ask) -> Result<(), Error> {
     let mut samples: Vec<Vec<f64>> = tables.iter().map(|_| Vec::with_capacity(MOST_SAMPLES)).collect();
     // As long as all would take one after another.
     let most = most() * tables.len() as u32;

@@ -5,7 +5,7 @@ use selur_core::{Bridge, Command, Error};
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const PAYLOAD_BYTES: usize = 100;
 
@@ -40,30 +40,34 @@ pub(crate) fn measure() -> Result<(), Error> {
 /// In pings a second.
 fn rate<'a>(threads: usize, ping: &(impl Fn() -> Result<Ping<'a>, Error> + Sync)) -> Result<f64, Error> {
     let (all_are_there, is_over) = (Barrier::new(threads + 1), AtomicBool::new(false));
-    let work = || -> Result<u64, Error> {
+    // When a thread began, when it ended, and how often it pinged between.
+    let work = || -> Result<(Instant, Instant, u64), Error> {
         let ping = ping();
         all_are_there.wait();
-        let (mut ping, mut count) = (ping?, 0);
+        let (mut ping, mut count, begun) = (ping?, 0, Instant::now());
         while !is_over.load(Ordering::Relaxed) {
             ping()?;
             count += 1;
         }
-        Ok(count)
+        Ok((begun, Instant::now(), count))
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         all_are_there.wait();
-        let begin = Instant::now();
         std::thread::sleep(most());
         is_over.store(true, Ordering::Relaxed);
-        let elapsed = begin.elapsed().as_secs_f64();
-        let mut pings = 0;
+        let mut worked = Vec::new();
         for worker in workers {
-            pings += match worker.join() {
-                Ok(count) => count?,
+            worked.push(match worker.join() {
+                Ok(worked) => worked?,
                 Err(panic) => std::panic::resume_unwind(panic),
-            };
+            });
         }
-        Ok(pings as f64 / elapsed)
+        // From the first one's begin to the last one's end.
+        let begin = worked.iter().map(|(begin, _, _)| *begin).min();
+        let end = worked.iter().map(|(_, end, _)| *end).max();
+        let elapsed = begin.zip(end).map_or(Duration::ZERO, |(begin, end)| end - begin);
+        let pings: u64 = worked.iter().map(|(_, _, count)| count).sum();
+        Ok(pings as f64 / elapsed.as_secs_f64())
     })
 }
