@@ -4,7 +4,7 @@
 //! The first byte says what the rest is meant to be.
 
 use super::bytes::Bytes;
-use selur_kernel::{Entry, Input, SmallKernel};
+use selur_kernel::{Entry, SmallKernel};
 use selur_protocol::abi::{Observation, Output, Report, Submitted};
 use selur_protocol::{
     Command, ContainerId, ContainerName, ContainerRef, Frame, HEADER_BYTES, Hosted, ImageReference, Reason,

@@ -4,7 +4,7 @@ use crate::atoms;
 use rustler::env::SavedTerm;
 use rustler::types::LocalPid;
 use rustler::{Atom, Encoder, Env, NewBinary, NifUnitEnum, OwnedEnv, Term};
-use selur_core::{MAX_COPY_BYTES, Response};
+use selur_core::{COPY_PIECE_BYTES, Response};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why something was not done.
@@ -62,7 +62,7 @@ pub(crate) fn encode<'a>(env: Env<'a>, response: &Response, shape: Shape, errors
         let mut frame = NewBinary::new(env, data.len() + 1);
         if let [status, rest @ ..] = frame.as_mut_slice() {
             *status = response.status().code();
-            rest.copy_from_slice(data);
+            copy(data, rest);
         }
         return (atoms::ok(), Term::from(frame)).encode(env);
     }
@@ -90,14 +90,20 @@ pub(crate) fn encode<'a>(env: Env<'a>, response: &Response, shape: Shape, errors
     (atoms::ok(), result).encode(env)
 }
 
-/// The bytes as a binary, copied in pieces: see [`MAX_COPY_BYTES`].
 pub(crate) fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     let mut binary = NewBinary::new(env, bytes.len());
-    let places = binary.as_mut_slice().chunks_mut(MAX_COPY_BYTES);
-    for (place, piece) in places.zip(bytes.chunks(MAX_COPY_BYTES)) {
+    copy(bytes, binary.as_mut_slice());
+    binary.into()
+}
+
+/// Copies in pieces, into a place that is as long: see [`COPY_PIECE_BYTES`].
+fn copy(bytes: &[u8], place: &mut [u8]) {
+    for (place, piece) in place
+        .chunks_mut(COPY_PIECE_BYTES)
+        .zip(bytes.chunks(COPY_PIECE_BYTES))
+    {
         place.copy_from_slice(piece);
     }
-    binary.into()
 }
 
 pub(crate) fn map<'a>(env: Env<'a>, fields: &[(Atom, Term<'a>)]) -> Term<'a> {

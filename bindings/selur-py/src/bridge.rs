@@ -70,7 +70,7 @@ impl Bridge {
     #[pyo3(signature = (frame, /, *, deadline = None))]
     fn call(&self, py: Python<'_>, frame: &Bound<'_, PyAny>, deadline: Option<f64>) -> PyResult<Response> {
         let frame = input::bytes(frame)?;
-        Ok(Response::new(py, &self.answer(py, &frame, deadline)?))
+        Response::new(py, &self.answer(py, &frame, deadline)?)
     }
 
     /// Carries out a request by its command and fields, and gives what it is answered with.
@@ -105,7 +105,7 @@ impl Bridge {
         Ok(match begun.map_err(Failure::from)? {
             Begun::Pending(ticket) => ticket.into_pyobject(py)?.into_any(),
             Begun::Answered(response) => {
-                let data = PyBytes::new(py, response.data());
+                let data = buffer::copied(py, response.data())?;
                 (response.status().code(), data).into_pyobject(py)?.into_any()
             }
         })
@@ -277,7 +277,7 @@ fn frame_of(command: &Bound<'_, PyAny>, fields: &Bound<'_, PyTuple>) -> PyResult
 /// The data of a success; a failure is raised.
 fn success<'py>(py: Python<'py>, response: &Answer) -> PyResult<Bound<'py, PyBytes>> {
     match response.status() {
-        Status::Success => Ok(PyBytes::new(py, response.data())),
+        Status::Success => buffer::copied(py, response.data()),
         status => Err(Failure::new(status, String::from_utf8_lossy(response.data())).into()),
     }
 }
@@ -288,7 +288,7 @@ fn described<'py>(py: Python<'py>, completion: &Completion) -> PyResult<Bound<'p
         Some(head) => (Some(kind_of(head.kind)), head.value),
         None => (None, None),
     };
-    let data = PyBytes::new(py, completion.response.data());
+    let data = buffer::copied(py, completion.response.data())?;
     (completion.ticket, status, kind, value, data).into_pyobject(py)
 }
 

@@ -6,15 +6,15 @@ use crate::failure::Failure;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use selur_core::MAX_COPY_BYTES;
+use selur_core::COPY_PIECE_BYTES;
 
 use std::ffi::c_int;
 use std::ptr;
 
-/// The bytes as an object of Python's. Long ones are copied in pieces, which is up to 25 times as fast: see [`MAX_COPY_BYTES`].
+/// The bytes as an object of Python's. Long ones are copied in pieces, which is up to 25 times as fast: see [`COPY_PIECE_BYTES`].
 #[inline]
 pub(crate) fn copied<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    if bytes.len() <= MAX_COPY_BYTES {
+    if bytes.len() <= COPY_PIECE_BYTES {
         return Ok(PyBytes::new(py, bytes));
     }
     let count = bytes.len() as ffi::Py_ssize_t;
@@ -126,12 +126,12 @@ impl Region {
 /// - `to` is valid for writes of as many bytes, which are not those of `bytes`.
 #[inline]
 unsafe fn copy(bytes: &[u8], to: *mut u8) {
-    for (index, piece) in bytes.chunks(MAX_COPY_BYTES).enumerate() {
+    for (index, piece) in bytes.chunks(COPY_PIECE_BYTES).enumerate() {
         // SAFETY: the piece's place lies within what the caller vouches for.
         unsafe {
             ptr::copy_nonoverlapping(
                 piece.as_ptr(),
-                to.wrapping_add(index * MAX_COPY_BYTES),
+                to.wrapping_add(index * COPY_PIECE_BYTES),
                 piece.len(),
             )
         };

@@ -1,5 +1,6 @@
 //! The answer of a frame.
 
+use crate::buffer::copied;
 use crate::failure::Failure;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -13,11 +14,11 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    pub(crate) fn new(py: Python<'_>, response: &selur_core::Response) -> Response {
-        Response {
+    pub(crate) fn new(py: Python<'_>, response: &selur_core::Response) -> PyResult<Response> {
+        Ok(Response {
             status: response.status(),
-            data: PyBytes::new(py, response.data()).unbind(),
-        }
+            data: copied(py, response.data())?.unbind(),
+        })
     }
 }
 

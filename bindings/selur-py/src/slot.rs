@@ -3,14 +3,14 @@
 //! As long as a view of it is exported a slot is neither submitted nor released: then what a view shows is always the
 //! caller's own.
 
-use crate::buffer::Region;
+use crate::buffer::{self, Region};
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
 use crate::wait::{GuestOf, detached, wait};
 use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView};
+use pyo3::types::PyMemoryView;
 use selur_core::{Command, Exchanged, Response, Status, Submission};
 use std::ffi::c_int;
 use std::ops::Range;
@@ -393,7 +393,7 @@ fn shown<'py>(slot: &Bound<'py, Slot>, place: Range<usize>, turn: u64) -> PyResu
 
 fn copied(py: Python<'_>, response: Response) -> PyResult<Bound<'_, PyMemoryView>> {
     let data = response.into_result().map_err(Failure::from)?;
-    PyMemoryView::from(PyBytes::new(py, &data).as_any())
+    PyMemoryView::from(buffer::copied(py, &data)?.as_any())
 }
 
 #[cold]

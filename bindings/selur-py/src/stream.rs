@@ -1,5 +1,6 @@
 //! Streams: what flows beside the kernel, read item by item, blocking or by the completion queue.
 
+use crate::buffer::copied;
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
@@ -33,11 +34,7 @@ impl Stream {
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Item<'py>> {
         let reader = self.reader.get()?;
         let item = wait(py, |most| Ok(reader.next_for(most)?))?;
-        Ok((
-            kind_of(item.head.kind),
-            item.head.value,
-            PyBytes::new(py, &item.data),
-        ))
+        Ok((kind_of(item.head.kind), item.head.value, copied(py, &item.data)?))
     }
 
     /// Begins to read the next item, which comes to the completion queue.

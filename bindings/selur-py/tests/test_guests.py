@@ -149,8 +149,9 @@ def submits():
     try:
         slot.submit(length)
     except selur.InternalError:
-        pass
-    is_over.set()
+        print("broke")
+    finally:
+        is_over.set()
 def uses():
     while not is_over.is_set():
         for use in (lambda: slot.bytes, lambda: slot.write("ping", "hi"), slot.release, lambda: slot.submit(7)):
@@ -162,15 +163,21 @@ def uses():
 submitting = threading.Thread(target=submits)
 submitting.start()
 using = threading.Thread(target=uses)
+is_used = False
 while not is_over.wait(0.001):
     turns += 1
-    # Only once it is with the guest.
-    if turns == 5:
-        using.start()
+    # Only once it is with the guest: what is submitted can no longer be written.
+    if not is_used:
+        try:
+            slot.write("ping", "hi")
+        except (BufferError, selur.SelurError):
+            is_used = True
+            using.start()
 submitting.join()
-using.join()
-print(turns > 20, any("another thread" in error for error in refused))
+if is_used:
+    using.join()
+print(turns > 5, any("another thread" in error for error in refused))
 """,
         guest_that_loops_at_pings().hex(),
     )
-    assert told == "True True\n"
+    assert told == "broke\nTrue True\n"

@@ -2,7 +2,7 @@
 
 use crate::deadline;
 use crate::driver::{self, Admitted};
-use crate::guest::{Broken, GuestFacts, MAX_COPY_BYTES};
+use crate::guest::{Broken, COPY_PIECE_BYTES, GuestFacts};
 use crate::options::{Backend, BridgeBuilder, CreateOptions, Deletion};
 use crate::shared::{Access, Shared, settled, sparing};
 use crate::slot::Slot;
@@ -543,7 +543,7 @@ impl Bridge {
             // One more, for whoever puts a 0 behind it: that would be a second allocation.
             let copy = |data: &[u8]| {
                 let mut bytes = Vec::with_capacity(data.len() + 1);
-                for piece in data.chunks(MAX_COPY_BYTES) {
+                for piece in data.chunks(COPY_PIECE_BYTES) {
                     bytes.extend_from_slice(piece);
                 }
                 Response::success(bytes)

@@ -51,7 +51,7 @@ mod waiting;
 pub use arena::Arena;
 pub use bridge::{Begun, Bridge, Info};
 pub use error::Error;
-pub use guest::{Guest, GuestFacts, MAX_COPY_BYTES, guest_sha256};
+pub use guest::{COPY_PIECE_BYTES, Guest, GuestFacts, guest_sha256};
 pub use options::{Backend, BridgeBuilder, CreateOptions, Deletion};
 pub use progress::TransferItem;
 pub use queue::{Completion, CompletionQueue};

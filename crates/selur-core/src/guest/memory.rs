@@ -123,7 +123,7 @@ fn outside(offset: u32, count: usize) -> Broken {
     Broken(format!("{count} bytes at {offset} are not within its memory"))
 }
 
-/// Copies by pieces of [`MAX_COPY_BYTES`].
+/// Copies by pieces of [`COPY_PIECE_BYTES`].
 ///
 /// # Safety
 /// - `from` is valid for reads, and `to` for writes, of `count` bytes; they do not overlap.
@@ -133,7 +133,7 @@ unsafe fn copy(from: *const u8, to: *mut u8, count: usize) {
     tests::COPIED.with(|copied| copied.set(copied.get() + count));
     let mut done = 0;
     while done < count {
-        let piece = MAX_COPY_BYTES.min(count - done);
+        let piece = COPY_PIECE_BYTES.min(count - done);
         let (from, to) = (from.wrapping_add(done), to.wrapping_add(done));
         // SAFETY: the piece lies within the `count` bytes that the caller vouches for.
         unsafe { ptr::copy_nonoverlapping(from, to, piece) };
@@ -141,11 +141,12 @@ unsafe fn copy(from: *const u8, to: *mut u8, count: usize) {
     }
 }
 
-/// How much is best copied at once from a guest's memory, or into it. The C library before glibc 2.39 copies longer parts by one instruction, which takes up to 25
-/// times as long on AMD processors if the target lies a few bytes further on in its page than the source does in its own.
+/// How much is best copied at once from a guest's memory, or into it. The C library before glibc 2.39 copies longer parts by
+/// one instruction, which takes up to 25 times as long on AMD processors if the target lies a few bytes further on in its page
+/// than the source does in its own.
 ///
 /// Source: glibc's bug 30994; docs/decisions/copies-in-pieces.md has figures.
-pub const MAX_COPY_BYTES: usize = 2_048;
+pub const COPY_PIECE_BYTES: usize = 2_048;
 
 /// The module that the build script compiled from `guest/selur.wasm`.
 ///

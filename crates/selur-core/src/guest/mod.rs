@@ -8,7 +8,7 @@ mod memory;
 
 pub(crate) use config::GUEST_STACK_BYTES;
 pub(crate) use instance::Instance;
-pub use memory::MAX_COPY_BYTES;
+pub use memory::COPY_PIECE_BYTES;
 
 use crate::{Error, Status};
 use sha2::{Digest, Sha256};
