@@ -2,7 +2,7 @@
 
 use crate::driver::{Driver, Sent, id, report};
 use selur_kernel::{BLOCK_BYTES, FullKernel, Usage};
-use selur_protocol::abi::{Action, Output};
+use selur_protocol::abi::{Action, CancelCause, Output};
 use selur_protocol::{Command, ContainerId, MAX_FRAME_BYTES, Reason, State, Status};
 
 fn boxed() -> Box<Driver<FullKernel>> {
@@ -20,6 +20,25 @@ fn numbered(number: u32) -> ContainerId {
     let mut bytes = [0; 16];
     bytes[12..].copy_from_slice(&number.to_be_bytes());
     ContainerId::from_bytes(bytes)
+}
+
+#[test]
+fn waits_that_have_ended_make_room_for_as_many_others() {
+    let mut driver = boxed();
+    driver.with_container(1, "c", State::Running);
+    for _ in 0..3 {
+        let waits: Vec<u64> = (0..2048)
+            .map(|_| driver.ask(Command::WaitContainer, &["c"]).ticket())
+            .collect();
+        assert_eq!(
+            driver.ask(Command::WaitContainer, &["c"]),
+            Sent::Refused(Reason::WaitsFull, None)
+        );
+        for wait in waits {
+            assert_eq!(driver.cancel(wait, CancelCause::Caller), Ok(()));
+        }
+        assert_eq!(driver.drain().len(), 2048);
+    }
 }
 
 #[test]

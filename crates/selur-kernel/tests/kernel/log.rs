@@ -1,6 +1,7 @@
 //! The log of inputs and the digest of the state: what is recorded, and what a difference shows.
 
 use crate::driver::{Driver, frame, id, report};
+use crate::one::{ask, running, succeed};
 use proptest::prelude::*;
 use selur_kernel::{Entry, Input, SlotUse, SmallKernel};
 use selur_protocol::abi::{CancelCause, Observation};
@@ -209,4 +210,21 @@ fn an_entry_that_does_not_fit_its_buffer_is_not_written() {
         assert_eq!(Entry::decode(&buffer[..length]), Some(entry));
         assert!((0..length).all(|short| entry.encode(&mut [0; 200][..short]).is_none()));
     }
+}
+
+#[test]
+fn which_of_two_tickets_is_open_shows_in_the_digest() {
+    let open = |ended: usize| {
+        let mut driver = running();
+        let inspections = [
+            ask(&mut driver, Command::InspectContainer),
+            ask(&mut driver, Command::InspectContainer),
+        ];
+        assert_eq!(driver.drain().len(), 2);
+        succeed(&mut driver, inspections[ended]);
+        assert_eq!(driver.drain().len(), 1);
+        driver.kernel.digest()
+    };
+    assert_eq!(open(0), open(0));
+    assert_ne!(open(0), open(1));
 }
