@@ -181,7 +181,7 @@ fn open(figures: &Figures) -> String {
 
 fn lookups(figures: &Figures) -> String {
     let mut text = String::from(
-        "\n## Looking up a container\n\nSimulated containers; the three tables take turns, and so do the containers of each. An inspection is \
+        "\n## Looking up a container\n\nSimulated containers; the three tables take turns, and in each of them ten containers that are far apart. An inspection is \
          performed by the backend, on another thread; a container that \
          was not started cannot pause, which the kernel alone says. The p50 of the quietest round, in brackets of the slowest:\n\n",
     );
