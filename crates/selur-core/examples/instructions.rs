@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: instructions copied|kept|in_place|written|reserved|inspected PAYLOAD_BYTES TIMES
-       instructions id_looked_up|name_looked_up|id_inspected CONTAINERS TIMES";
+       instructions id_looked_up|name_looked_up CONTAINERS TIMES";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -76,17 +76,11 @@ fn go(path: &str, count: usize, times: u32) -> Result<bool, Error> {
                 black_box(bridge.inspect_json(&id)?);
             }
         }
-        "id_looked_up" | "name_looked_up" | "id_inspected" => {
+        "id_looked_up" | "name_looked_up" => {
             let mut id = String::new();
             for number in 0..count {
                 let options = CreateOptions::new("nginx").name(format!("web-{number}"));
                 id = bridge.create_container(options)?.to_string();
-            }
-            if path == "id_inspected" {
-                for _ in 0..times {
-                    black_box(bridge.inspect_json(&id)?);
-                }
-                return Ok(true);
             }
             let name = format!("web-{}", count.saturating_sub(1));
             let container = if path == "id_looked_up" { id } else { name };
