@@ -804,6 +804,19 @@ selur_status_t selur_cancel(selur_bridge_t bridge,
                             selur_error_t *error);
 
 /**
+ * Undoes what a request of a command, one of selur_command_t, made whose success nobody wants any more: it was cancelled,
+ * and was answered just before. `data` is what it was answered with. A created container is deleted, by force; an opened
+ * stream is closed. Anything else stays as it is.
+ *
+ * Returns at once; it is done in the background, and a bridge that is closed meanwhile waits for it, up to 5 s.
+ */
+selur_status_t selur_abandon(selur_bridge_t bridge,
+                             uint32_t command,
+                             const uint8_t *data,
+                             uint32_t data_length,
+                             selur_error_t *error);
+
+/**
  * Answers the same bytes, which must be UTF-8: a round trip through the guest.
  */
 selur_status_t selur_ping(selur_bridge_t bridge,

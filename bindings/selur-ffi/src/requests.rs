@@ -6,7 +6,7 @@ use crate::bytes::{keep, selur_bytes_t};
 use crate::codes::{self, selur_status_t};
 use crate::error::selur_error_t;
 use crate::options::SELUR_DEADLINE_DEFAULT;
-use selur_core::Bridge;
+use selur_core::{Bridge, Response, Status};
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
@@ -105,6 +105,28 @@ pub extern "C" fn selur_cancel(
 ) -> selur_status_t {
     guard(error, || {
         bridge_of(bridge, SELUR_DEADLINE_DEFAULT)?.cancel(ticket);
+        Ok(())
+    })
+}
+
+/// Undoes what a request of a command, one of selur_command_t, made whose success nobody wants any more: it was cancelled,
+/// and was answered just before. `data` is what it was answered with. A created container is deleted, by force; an opened
+/// stream is closed. Anything else stays as it is.
+///
+/// Returns at once; it is done in the background, and a bridge that is closed meanwhile waits for it, up to 5 s.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selur_abandon(
+    bridge: selur_bridge_t,
+    command: u32,
+    data: *const u8,
+    data_length: u32,
+    error: Option<&mut MaybeUninit<selur_error_t>>,
+) -> selur_status_t {
+    guard(error, || {
+        // SAFETY: the header asks for so many bytes, or NULL.
+        let data = unsafe { slice(data, data_length, "data") }?;
+        let late = Response::new(Status::Success, data.to_vec());
+        bridge_of(bridge, SELUR_DEADLINE_DEFAULT)?.abandon(&[codes::command(command)?.code()], &late);
         Ok(())
     })
 }

@@ -2,7 +2,11 @@
 //!
 //! It must never block nor fail: whoever abandons an answer has nobody to tell.
 
+use crate::driver::Reply;
+use crate::guest::Broken;
+use crate::message::Subject;
 use crate::shared::Access;
+use crate::state::{OpenRequest, Place, Sink, State, Work};
 use crate::{Bridge, Response};
 use selur_protocol::{Command, ContainerId};
 
@@ -22,8 +26,8 @@ impl Bridge {
     /// had succeeded already. A created container is deleted, by force; an opened stream is closed, which ends what it
     /// shows. Anything else stays as it is.
     ///
-    /// It is done in the background, and what goes wrong is told to nobody. A bridge that is closed meanwhile may leave
-    /// the container.
+    /// It is done in the background, and what goes wrong is told to nobody. A bridge that is closed meanwhile waits for it
+    /// as for all that is under way, up to 5 s; one that is closed already leaves what was made.
     ///
     /// `frame` is the request, of which the first byte is enough.
     ///
@@ -50,17 +54,16 @@ impl Bridge {
     }
 
     fn delete_unwanted(&self, container: &str) {
-        let (Some(_), Ok(frame), Ok(threads)) = (
+        let (Some(_), Ok(frame)) = (
             ContainerId::parse(container),
             Bridge::frame(Command::DeleteContainer, &[container, "force"]),
-            self.shared().threads.handle(),
         ) else {
             return;
         };
-        // A ticket that is dropped cancels its request.
-        if let Ok(ticket) = self.with_deadline(None).submit(&frame) {
-            threads.spawn(ticket);
-        }
+        // Also while it closes: whoever was cancelled by that may have been answered just before.
+        let _ = self
+            .shared()
+            .with_guest(Access::Bridge, |state, work| state.begin_undo(&frame, work));
     }
 
     fn close_unwanted(&self, stream: &str) {
@@ -73,5 +76,27 @@ impl Bridge {
         if let (Ok(Some(stream)), Ok(threads)) = (taken, shared.threads.handle()) {
             threads.spawn(async move { drop(stream) });
         }
+    }
+}
+
+impl State {
+    /// Begins a request whose answer nobody waits for, and which a close does not cancel. The kernel knows what it is about:
+    /// no listing comes before it.
+    fn begin_undo(&mut self, frame: &[u8], work: &mut Work) -> Result<(), Broken> {
+        let place = match self.exchange(frame, work)? {
+            Reply::Pending(ticket) => Place::Kernel(ticket, None),
+            Reply::Full => Place::Waiting(frame.into()),
+            Reply::Ready(_) | Reply::Doubtful(_) => return Ok(()),
+        };
+        let number = self.number();
+        let request = OpenRequest {
+            sink: Sink::Nobody,
+            subject: Subject::of(frame),
+            deadline: None,
+            place,
+            is_refreshed: true,
+        };
+        self.open(number, request, work);
+        self.drain(None, work)
     }
 }

@@ -236,7 +236,7 @@ impl State {
     }
 
     /// Copies a frame into the guest, and the answer out if it comes at once.
-    fn exchange(&mut self, frame: &[u8], work: &mut Work) -> Result<Reply, Broken> {
+    pub(crate) fn exchange(&mut self, frame: &[u8], work: &mut Work) -> Result<Reply, Broken> {
         if frame.len() > MAX_FRAME_BYTES {
             let reason = Frame::parse(frame).err().unwrap_or(Reason::PayloadTooLong);
             return Ok(Reply::Ready(message::failure(reason, None, &Subject::default())));

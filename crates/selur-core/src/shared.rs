@@ -4,7 +4,7 @@
 use crate::effect::{Asked, Outcome};
 use crate::guest::{Broken, GuestFacts};
 use crate::queue::CompletionQueue;
-use crate::state::{Phase, Sink, State, Work};
+use crate::state::{OpenRequest, Phase, Sink, State, Work};
 use crate::threads::{self, Threads};
 use crate::{Error, deadline, refresh};
 use selur_protocol::abi::CancelCause;
@@ -38,7 +38,7 @@ impl Phase {
 /// One bridge.
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Signalled when no effect is in flight.
+    /// Signalled when no effect is in flight any more.
     idle: Condvar,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) queue: CompletionQueue,
@@ -155,6 +155,7 @@ impl Shared {
                 // A waker that panics must not keep others from their answers.
                 Sink::Cell(cell) => drop(catch_unwind(AssertUnwindSafe(|| cell.fill(response)))),
                 Sink::Queue => self.queue.push(number, response),
+                Sink::Nobody => {}
             }
         }
         drop((work.opened, work.unwanted));
@@ -241,7 +242,7 @@ impl Shared {
         }
     }
 
-    /// Takes no more requests and cancels the open ones. Says whether the bridge was open.
+    /// Takes no more requests, and cancels the open ones that somebody waits for. Says whether the bridge was open.
     fn begin_closing(&self, work: &mut Work) -> bool {
         let mut state = self.lock();
         if state.phase != Phase::Open {
@@ -249,10 +250,13 @@ impl Shared {
         }
         state.phase = Phase::Closing;
         if state.poison.is_none() {
-            let open: Vec<u64> = state.requests.keys().copied().collect();
+            let is_heard = |request: &OpenRequest| !matches!(request.sink, Sink::Nobody);
+            let open = state.requests.iter().filter(|(_, request)| is_heard(request));
+            let open: Vec<u64> = open.map(|(number, _)| *number).collect();
             let cancelled = open
                 .into_iter()
-                .try_for_each(|number| state.cancel(number, CancelCause::Caller, work));
+                .try_for_each(|number| state.cancel(number, CancelCause::Caller, work))
+                .and_then(|()| state.admit_waiting(work));
             if let Err(broken) = cancelled {
                 state.poison(broken, work);
             }
@@ -264,7 +268,7 @@ impl Shared {
     fn finish_closing(self: &Arc<Self>) {
         let until = Instant::now() + CLOSE_GRACE;
         let mut state = self.lock();
-        while !state.effects.is_empty() && state.poison.is_none() {
+        while state.is_busy() {
             let rest = until.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 break;

@@ -83,6 +83,8 @@ pub(crate) enum Place {
 pub(crate) enum Sink {
     Cell(Arc<Cell>),
     Queue,
+    /// It undoes what an abandoned request made: a close does not cancel it.
+    Nobody,
 }
 
 /// An effect in flight.
@@ -219,6 +221,11 @@ impl State {
             )));
         }
         Ok(())
+    }
+
+    /// Whether something is under way that a close waits for, which has cancelled every request that somebody waits for.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.poison.is_none() && !(self.effects.is_empty() && self.requests.is_empty())
     }
 
     /// Marks the guest as broken for good, and answers everything that is open.

@@ -11,30 +11,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
-use support::{PATIENCE, frame, simulated};
-
-fn create(image: &str, name: &str) -> Vec<u8> {
-    frame(Command::CreateContainer, &[image, name])
-}
+use support::{PATIENCE, becomes_free, create, frame, simulated};
 
 fn is_readable(queue: &CompletionQueue, patience: Duration) -> bool {
     let descriptor = queue.fd().expect("a descriptor");
     let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
     let patience = Timespec::try_from(patience).expect("a timeout");
     poll(&mut polled, Some(&patience)).expect("polled") == 1
-}
-
-/// Whether nothing of a container is left, once what undoes it is through.
-fn becomes_free(bridge: &Bridge, name: &str) {
-    support::until("the name is free", || {
-        match bridge.create_container(CreateOptions::new("nginx").name(name)) {
-            Ok(_) => true,
-            Err(error) => {
-                assert_eq!(error.status(), Status::ContainerAlreadyExists, "{error}");
-                false
-            }
-        }
-    });
 }
 
 #[test]
@@ -369,73 +352,6 @@ fn dropping_the_last_handle_answers_what_is_open() {
         wait.wait_for(PATIENCE).expect("an answer").status(),
         Status::Cancelled
     );
-}
-
-#[test]
-fn what_an_abandoned_answer_made_is_undone() {
-    let bridge = simulated();
-    let creates = create("nginx", "web");
-    let created = bridge.call(&creates).expect("called");
-    // Whoever lists them may have started it.
-    bridge.start_container("web").expect("started");
-    bridge.abandon(&creates, &created);
-    becomes_free(&bridge, "web");
-    bridge.start_container("web").expect("started");
-
-    let runs = frame(Command::Exec, &["web", r#"{"command":["cat"],"stdin":true}"#]);
-    let running = bridge.call(&runs).expect("called");
-    let stream = String::from_utf8_lossy(running.data())
-        .parse()
-        .expect("a stream's id");
-    bridge.abandon(&runs, &running);
-    let error = bridge.take_stream(stream).expect_err("it is closed");
-    assert_eq!(error.status(), Status::InvalidRequest);
-
-    // Nothing that was there before, nothing of a failure, and nothing twice.
-    let inspects = frame(Command::InspectContainer, &["web"]);
-    for request in [
-        &frame(Command::StartContainer, &["web"]),
-        &inspects,
-        &create("nginx", "web"),
-        &runs[..1].to_vec(),
-        &Vec::new(),
-    ] {
-        let response = bridge.call(request).expect("called");
-        bridge.abandon(request, &response);
-    }
-    bridge.abandon(&runs, &running);
-    bridge.abandon(&creates, &created);
-    let listed = bridge.call(&frame(Command::ListContainers, &[])).expect("called");
-    // The id of another command's answer is none that this one made.
-    bridge.abandon(&frame(Command::ListContainers, &[]), &listed);
-    assert_eq!(
-        bridge.inspect_container("web").expect("it is there").state,
-        "running"
-    );
-}
-
-#[test]
-fn nobody_waits_for_what_is_undone() {
-    let runtime = support::Scripted::performing(|effect, abort| {
-        Box::pin(async move {
-            if matches!(effect.operation, selur_runtime::Operation::Delete { .. }) {
-                abort.cancelled().await;
-            }
-            Ok(support::obey(&effect))
-        })
-    });
-    let bridge = support::over(Arc::new(runtime));
-    let creates = create("nginx", "web");
-    let created = bridge.call(&creates).expect("called");
-    bridge.abandon(&creates, &created);
-    // It returned, and the deletion ends only with the bridge.
-    let error = bridge
-        .with_deadline(Some(Duration::from_millis(1)))
-        .delete_container("web", Deletion::Force)
-        .expect_err("it is being deleted");
-    assert_eq!(error.status(), Status::Timeout);
-    bridge.close();
-    bridge.abandon(&creates, &created);
 }
 
 #[test]

@@ -31,7 +31,7 @@ import {
   type LogEntry,
 } from "./streams.ts";
 import { type PullItem, type PushItem, Source, type StreamItem } from "./streams.ts";
-import { Command, Runtime, Status } from "./symbols.ts";
+import { Runtime, Status } from "./symbols.ts";
 
 /** What a bridge is made with. */
 export interface BridgeOptions {
@@ -61,15 +61,6 @@ export interface Response {
   /** The data of a success; of a failure a message for people, in UTF-8. */
   data: Uint8Array<ArrayBuffer>;
 }
-
-/** What is done with the success of a request that was given up: the commands that leave something behind. */
-const STREAMS: readonly number[] = [
-  Command.exec,
-  Command.logs,
-  Command.attach,
-  Command.stats,
-  Command.events,
-];
 
 /**
  * A bridge: a guest that decides, and a runtime that performs. Requests are methods: each gives a promise, and has a blocking
@@ -291,7 +282,7 @@ export class Bridge extends Requests implements Disposable, AsyncDisposable {
         // It may have been answered just now: then it was not ended, and the answer counts.
         session.drain();
         if (!session.isOpen(ticket)) return;
-        session.replace(ticket, (late) => queueMicrotask(() => this.#undo(command, late)));
+        session.replace(ticket, (late) => session.abandon(command, late));
         session.cancel(ticket);
         reject(signal.reason);
       };
@@ -301,16 +292,6 @@ export class Bridge extends Requests implements Disposable, AsyncDisposable {
       });
       if (session.isOpen(ticket)) signal.addEventListener("abort", abort, { once: true });
     });
-  }
-
-  /** Clears away what a request made whose end came too late to be a cancellation. */
-  #undo(command: number, late: Answer): void {
-    const session = this.#session;
-    if (late.status !== Status.success || session.isClosed) return;
-    if (STREAMS.includes(command)) session.freeStream(session.takeStream(BigInt(decode(late.data))));
-    if (command === Command.create_container) {
-      session.submit(frameOf("delete_container", [late.data, "force"]), Infinity, () => {});
-    }
   }
 }
 

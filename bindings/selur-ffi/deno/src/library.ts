@@ -38,6 +38,7 @@ const USED = [
   "selur_call",
   "selur_submit_frame",
   "selur_cancel",
+  "selur_abandon",
   "selur_completions_ready_nonblocking",
   "selur_completions_drain",
   "selur_slot_reserve",

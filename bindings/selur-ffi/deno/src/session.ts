@@ -185,6 +185,12 @@ export class Session {
     if (this.#waiters.has(ticket)) this.#waiters.set(ticket, waiter);
   }
 
+  /** Undoes what a request made whose end came too late to be a cancellation. */
+  abandon(command: number, late: Answer): void {
+    if (late.status !== Status.success) return;
+    this.functions.selur_abandon(this.handle, command, plain(late.data), late.data.length, null);
+  }
+
   /** Hands out every answer that is there. */
   drain(): void {
     if (this.handle === 0n) return;
@@ -252,7 +258,7 @@ export class Session {
   }
 
   #release(): void {
-    this.#abandon();
+    this.#cancelAll();
     this.functions.selur_bridge_free(this.handle);
     this.handle = 0n;
     this.#opened.release();
@@ -271,7 +277,7 @@ export class Session {
       if (status !== Status.success && status !== Status.timeout) break;
     }
     // Without a break there is none left.
-    this.#abandon();
+    this.#cancelAll();
     this.#pump = undefined;
   }
 
@@ -303,8 +309,8 @@ export class Session {
     }
   }
 
-  /** Answers what nobody will answer any more. */
-  #abandon(): void {
+  /** Answers what the library will not answer any more. */
+  #cancelAll(): void {
     const data = new TextEncoder().encode(CLOSED);
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();

@@ -178,6 +178,7 @@ export const symbols = {
   selur_submit_frame: { parameters: ["u64", "buffer", "u32", "u32", "pointer", "pointer"], result: "u32" },
   selur_submit: { parameters: ["u64", "u32", "buffer", "u32", "u32", "pointer", "pointer"], result: "u32" },
   selur_cancel: { parameters: ["u64", "u64", "pointer"], result: "u32" },
+  selur_abandon: { parameters: ["u64", "u32", "buffer", "u32", "pointer"], result: "u32" },
   selur_ping: { parameters: ["u64", "buffer", "u32", "u32", "pointer", "pointer"], result: "u32" },
   selur_create_container: {
     parameters: ["u64", "buffer", "buffer", "buffer", "u32", "pointer", "pointer"],

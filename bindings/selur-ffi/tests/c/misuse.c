@@ -64,6 +64,7 @@ static void no_bridge(selur_bridge_t bridge) {
     REFUSES(selur_submit(bridge, SELUR_COMMAND_PING, NULL, 0, DEFAULT, &number, &error));
     REFUSES(selur_submit_frame(bridge, ping, 5, DEFAULT, &number, &error));
     REFUSES(selur_cancel(bridge, 1, &error));
+    REFUSES(selur_abandon(bridge, SELUR_COMMAND_PING, NULL, 0, &error));
     REFUSES(selur_completions_wait(bridge, 0, &completion, 1, &count, &error));
     REFUSES(selur_completions_ready(bridge, 0, &error));
     REFUSES(selur_completions_drain(bridge, &completion, 1, &count, &error));

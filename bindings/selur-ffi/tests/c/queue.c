@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -97,6 +98,46 @@ static void cancelling(void) {
     /* One that was answered, and one that never was. */
     WORKS(selur_cancel(bridge, create, &error));
     WORKS(selur_cancel(bridge, UINT64_MAX, &error));
+    WORKS(selur_bridge_free(bridge));
+}
+
+/* Waits until nothing is listed. */
+static void becomes_empty(selur_bridge_t bridge) {
+    time_t give_up = time(NULL) + PATIENCE_MS / 1000;
+    for (;;) {
+        selur_bytes_t ids;
+        WORKS(selur_list_containers(bridge, DEFAULT, &ids, &error));
+        if (ids == 0) {
+            return;
+        }
+        WORKS(selur_bytes_free(ids));
+        CHECK(time(NULL) < give_up);
+    }
+}
+
+static void abandoning(void) {
+    selur_bridge_t bridge = simulated_bridge(SELUR_DEADLINE_NONE);
+    selur_stream_t stream;
+    submit(bridge, SELUR_COMMAND_CREATE_CONTAINER, "nginx");
+    char *id = text_of(next(bridge).data);
+    uint32_t length = (uint32_t)strlen(id);
+    /* What made nothing is left alone, and so is what is there. */
+    WORKS(selur_abandon(bridge, SELUR_COMMAND_START_CONTAINER, (const uint8_t *)id, length, &error));
+    WORKS(selur_abandon(bridge, SELUR_COMMAND_CREATE_CONTAINER, NULL, 0, &error));
+    WORKS(selur_start_container(bridge, id, DEFAULT, &error));
+    WORKS(selur_abandon(bridge, SELUR_COMMAND_CREATE_CONTAINER, (const uint8_t *)id, length, &error));
+    becomes_empty(bridge);
+    free(id);
+
+    submit(bridge, SELUR_COMMAND_EVENTS, "");
+    char *number = text_of(next(bridge).data);
+    length = (uint32_t)strlen(number);
+    WORKS(selur_abandon(bridge, SELUR_COMMAND_EVENTS, (const uint8_t *)number, length, &error));
+    REFUSES(selur_stream_take(bridge, strtoull(number, NULL, 10), &stream, &error));
+    free(number);
+
+    REFUSES(selur_abandon(bridge, 0x63, NULL, 0, &error));
+    REFUSES(selur_abandon(bridge, SELUR_COMMAND_EVENTS, NULL, 1, &error));
     WORKS(selur_bridge_free(bridge));
 }
 
@@ -203,6 +244,7 @@ const struct test queue_tests[] = {
     {"answers come in batches, each once", batches},
     {"the descriptor is readable exactly while there is something to drain", polling},
     {"a cancelled request is answered so", cancelling},
+    {"what was made for nobody is undone", abandoning},
     {"a request whose deadline passes is answered so", a_deadline_passes},
     {"what is wrong with a frame is its answer", failures_are_answers},
     {"a close answers every open ticket", closing_answers_everything},

@@ -3,7 +3,7 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use selur_core::{Backend, Bridge, Command, Runtime};
+use selur_core::{Backend, Bridge, Command, CreateOptions, Runtime, Status};
 use selur_protocol::abi::Report;
 use selur_protocol::{ContainerId, Frame, MAX_FRAME_BYTES, State};
 use selur_runtime::{Done, Effect, Observation, RuntimeError};
@@ -35,6 +35,23 @@ pub(crate) fn frame(command: Command, fields: &[&str]) -> Vec<u8> {
     let count = Frame::encode(command, &fields, &mut buffer).expect("a frame");
     buffer.truncate(count);
     buffer
+}
+
+pub(crate) fn create(image: &str, name: &str) -> Vec<u8> {
+    frame(Command::CreateContainer, &[image, name])
+}
+
+/// Whether nothing of a container is left, once what undoes it is through.
+pub(crate) fn becomes_free(bridge: &Bridge, name: &str) {
+    until("the name is free", || {
+        match bridge.create_container(CreateOptions::new("nginx").name(name)) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.status(), Status::ContainerAlreadyExists, "{error}");
+                false
+            }
+        }
+    });
 }
 
 /// Waits until something holds.
