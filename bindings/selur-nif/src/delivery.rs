@@ -4,6 +4,7 @@ use crate::answer::{self, Errors, Failure, Reply, Shape, caught, failed};
 use crate::atoms;
 use crate::bridge::Held;
 use crate::live::Live;
+use crate::receipt::Receipt;
 use crate::requests::Request;
 use crate::stream::Flow;
 use rustler::{Encoder, ResourceArc};
@@ -36,10 +37,12 @@ pub(crate) struct Asked {
     pub(crate) bridge: ResourceArc<Held>,
     /// The code of its command, for an answer that nobody hears; none of what is no request of the bridge's.
     pub(crate) code: Option<u8>,
+    /// Whether the process waits for it, and says when it has heard.
+    pub(crate) is_awaited: bool,
 }
 
 impl Asked {
-    /// Tells the process what came of it. What it made is undone if the process is gone.
+    /// Tells the process what came of it. What it made is undone if the process is gone, or goes before it has heard.
     pub(crate) fn answer(self, live: &Arc<Live>, response: Response) {
         self.unwatch();
         // This calls the guest: not while a scheduler may want to know whether it is answered.
@@ -52,17 +55,28 @@ impl Asked {
             shape,
             errors,
             request,
+            bridge,
             code,
-            ..
+            is_awaited,
         } = self;
-        let is_heard = request.answering(|| {
-            reply.send(|env| match opened {
-                None => answer::encode(env, &response, shape, errors),
-                Some(Ok(flow)) => (atoms::ok(), Flow::describe(&flow, env)).encode(env),
-                Some(Err(failure)) => failed(env, &failure, errors),
+        let receipt = match is_awaited {
+            true => Receipt::of(code, &response, &bridge),
+            false => None,
+        };
+        let is_sent = request.answering(|| {
+            reply.send(|env| {
+                let result = match opened {
+                    None => answer::encode(env, &response, shape, errors),
+                    Some(Ok(flow)) => (atoms::ok(), Flow::describe(&flow, env)).encode(env),
+                    Some(Err(failure)) => failed(env, &failure, errors),
+                };
+                match &receipt {
+                    Some(receipt) => (atoms::unheard(), receipt, result).encode(env),
+                    None => result,
+                }
             })
         });
-        if let (false, Some(code)) = (is_heard, code) {
+        if let (false, None, Some(code)) = (is_sent, receipt, code) {
             live.bridge.abandon(&[code], &response);
         }
     }

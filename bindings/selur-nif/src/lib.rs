@@ -12,6 +12,7 @@ mod aside;
 mod bridge;
 mod delivery;
 mod live;
+mod receipt;
 mod requests;
 mod stream;
 
@@ -21,7 +22,7 @@ mod atoms {
         ok, error, selur, pending, item, done, nil, infinity, plain, detailed,
         stdout, stderr, exit, status, message, code,
         version, backend, engine, shared, rootless_ids, guest, sha256, bytes, memory_size,
-        open, answered, elsewhere,
+        open, answered, elsewhere, unheard,
         struct_key = "__struct__",
         exception_key = "__exception__",
         selur_error = "Elixir.Selur.Error",

@@ -97,6 +97,7 @@ impl Asked {
             request,
             bridge: bridge.clone(),
             code: wanted.code,
+            is_awaited: wanted.tag.is_some(),
         }
     }
 

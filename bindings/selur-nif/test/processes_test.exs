@@ -3,7 +3,7 @@ defmodule Selur.ProcessesTest do
   use ExUnit.Case, async: false
 
   import Selur.Test.Support
-  alias Selur.{Bridge, Server}
+  alias Selur.{Bridge, Native, Server}
 
   @moduletag timeout: 300_000
 
@@ -54,6 +54,35 @@ defmodule Selur.ProcessesTest do
     end
 
     assert Bridge.list_containers(bridge) == {:ok, []}
+  end
+
+  test "the death of a caller who was answered and has not heard undoes the create" do
+    bridge = simulated()
+
+    code = Selur.Protocol.code(:create_container)
+
+    {caller, monitor} =
+      spawn_monitor(fn ->
+        Selur.Requests.wait(fn tag ->
+          :pending = Native.submit(bridge, tag, code, ["nginx", "web"], {:text, :default, nil})
+          # It does not come to read its answer.
+          receive(do: (:never -> :pending))
+        end)
+      end)
+
+    eventually("it is answered", fn -> Process.info(caller, :message_queue_len) == {:message_queue_len, 1} end)
+    assert {:ok, _} = Bridge.inspect_container(bridge, "web")
+    Process.exit(caller, :kill)
+    assert_receive {:DOWN, ^monitor, :process, ^caller, :killed}, patience()
+    eventually("nothing is left", fn -> Bridge.list_containers(bridge) == {:ok, []} end)
+  end
+
+  test "a create that was heard outlives its caller" do
+    bridge = simulated()
+    {:ok, id} = Task.await(Task.async(fn -> Bridge.create_container(bridge, "nginx") end))
+    for _ <- 1..5, do: :erlang.garbage_collect()
+    :ok = Bridge.start_container(bridge, id)
+    assert Bridge.list_containers(bridge) == {:ok, [id]}
   end
 
   test "the death of 1,000 callers gives back what they waited in" do

@@ -1,7 +1,7 @@
 defmodule Selur.Native do
   @moduledoc false
   # The functions of libselur_nif.so. None blocks: what is not answered at once is `:pending`, and its result comes as
-  # `{:selur, tag, result}`. A bridge, a request and a stream are references that the garbage collector frees.
+  # `{:selur, tag, result}`; that of a create as `{:selur, tag, {:unheard, receipt, result}}` if it has a tag. A bridge, a request and a stream are references that the garbage collector frees.
 
   @on_load :load
 
@@ -41,6 +41,10 @@ defmodule Selur.Native do
   # For who would wait for its result. Once it is `:answered`, the result is in the mailbox, unless it was taken.
   @spec request_state(reference) :: :open | :answered | :elsewhere
   def request_state(_request), do: missing()
+
+  # Of a result that comes as `{:unheard, receipt, result}`: what it tells of stays.
+  @spec hear(reference) :: :ok
+  def hear(_receipt), do: missing()
 
   @spec stream_demand(reference, non_neg_integer, errors) :: :ok | {:error, term}
   def stream_demand(_stream, _count, _errors), do: missing()

@@ -124,10 +124,18 @@ defmodule Selur.Requests do
     tag = make_ref()
 
     case begin.(tag) do
-      :pending -> receive(do: ({:selur, ^tag, result} -> result))
+      :pending -> receive(do: ({:selur, ^tag, result} -> heard(result)))
       result -> result
     end
   end
+
+  # What was made for a process that ends before it says this is undone.
+  defp heard({:unheard, receipt, result}) do
+    :ok = Native.hear(receipt)
+    result
+  end
+
+  defp heard(result), do: result
 
   @doc "Begins a request."
   @spec begin(reference, atom, [iodata | nil], Native.settings()) :: reference
