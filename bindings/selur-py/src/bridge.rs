@@ -4,7 +4,7 @@ use crate::buffer;
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
-use crate::opening::open;
+use crate::opening::Opening;
 use crate::response::Response;
 use crate::slot::Slot;
 use crate::stream::{Stream, kind_of};
@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use selur_core::{Begun, Command, Completion, Response as Answer, Status};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -26,19 +25,15 @@ pub(crate) struct Bridge {
 
 #[pymethods]
 impl Bridge {
+    /// The bridge that is being made, which is waited for.
     #[new]
-    #[pyo3(signature = (runtime, guest, state_root, shim, docker_socket, deadline, /))]
-    fn new(
-        py: Python<'_>,
-        runtime: &str,
-        guest: Option<&Bound<'_, PyAny>>,
-        state_root: Option<PathBuf>,
-        shim: Option<PathBuf>,
-        docker_socket: Option<PathBuf>,
-        deadline: Option<f64>,
-    ) -> PyResult<Bridge> {
-        let core = open(py, runtime, guest, state_root, shim, docker_socket, deadline)?;
-        Ok(Bridge::over(core))
+    #[pyo3(signature = (opening, /))]
+    fn new(py: Python<'_>, opening: &Bound<'_, Opening>) -> PyResult<Bridge> {
+        let core = opening.get().take(py)?;
+        Ok(Bridge {
+            guest: GuestOf::of(&core),
+            core: Own::new(core),
+        })
     }
 
     /// Answers the same bytes, which must be UTF-8: a round trip through the guest. It never waits, unless for a guest of
@@ -192,13 +187,6 @@ impl Bridge {
 }
 
 impl Bridge {
-    pub(crate) fn over(core: selur_core::Bridge) -> Bridge {
-        Bridge {
-            guest: GuestOf::of(&core),
-            core: Own::new(core),
-        }
-    }
-
     /// Carries out a frame, and waits for its answer.
     fn answer(&self, py: Python<'_>, frame: &[u8], deadline: Option<f64>) -> PyResult<Answer> {
         let own = self.core.get()?;

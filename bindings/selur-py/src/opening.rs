@@ -1,13 +1,12 @@
-//! Bridges that are being made, each on a thread of its own: for a daemon that does not answer that takes 20 s, in which
-//! Python looks for signals and a loop's other tasks go on.
+//! Bridges that are being made. Most are on a thread of their own: for a daemon that does not answer that takes 20 s, in
+//! which Python looks for signals and a loop's other tasks go on.
 
-use crate::bridge::Bridge;
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
 use crate::wait::{Deadline, detached, wait};
 use pyo3::prelude::*;
-use selur_core::{Backend, BridgeBuilder, Error, Guest, Status};
+use selur_core::{Backend, Error, Guest, Status};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -25,6 +24,9 @@ pub(crate) struct Opening {
     stage: Own<Mutex<Stage>>,
     /// At its end once the bridge is made.
     ended: UnixStream,
+    /// Whether that was at once.
+    #[pyo3(get)]
+    is_prompt: bool,
 }
 
 enum Stage {
@@ -35,10 +37,11 @@ enum Stage {
 
 #[pymethods]
 impl Opening {
-    /// Begins to make the bridge that `Bridge` would be.
+    /// Begins to make a bridge. One that waits for nobody is there at once.
     #[new]
     #[pyo3(signature = (runtime, guest, state_root, shim, docker_socket, deadline, /))]
     fn new(
+        py: Python<'_>,
         runtime: &str,
         guest: Option<&Bound<'_, PyAny>>,
         state_root: Option<PathBuf>,
@@ -46,41 +49,50 @@ impl Opening {
         docker_socket: Option<PathBuf>,
         deadline: Option<f64>,
     ) -> PyResult<Opening> {
-        let builder = builder(runtime, guest, state_root, shim, docker_socket, deadline)?;
+        let is_prompt = runtime == SIMULATED && guest.is_none();
+        let mut builder = selur_core::Bridge::builder().backend(backend(runtime)?);
+        if let Some(guest) = guest {
+            builder = builder.guest(match guest.extract::<PathBuf>() {
+                Ok(path) => Guest::Path(path),
+                Err(_) => Guest::Bytes(input::bytes(guest)?.into_owned()),
+            });
+        }
+        if let Some(folder) = state_root {
+            builder = builder.state_root(folder);
+        }
+        if let Some(program) = shim {
+            builder = builder.shim(program);
+        }
+        if let Some(socket) = docker_socket {
+            builder = builder.socket(socket);
+        }
+        if let Deadline::Within(deadline) = Deadline::of(deadline)? {
+            builder = builder.default_deadline(Some(deadline));
+        }
         let (ended, ends) = UnixStream::pair().map_err(|error| {
             let message = format!("the process has no descriptor left: {error}");
             Failure::new(Status::ResourceExhausted, message)
         })?;
+        let (made, coming) = sync_channel(1);
+        let work = move || {
+            // Where nobody waits any more it comes back, and is closed.
+            drop(made.send(builder.build()));
+            drop(ends);
+        };
+        match is_prompt {
+            true => detached(py, work),
+            false => beside(work)?,
+        }
         Ok(Opening {
-            stage: Own::new(Mutex::new(Stage::Coming(begin(builder, Some(ends))?))),
+            stage: Own::new(Mutex::new(Stage::Coming(coming))),
             ended,
+            is_prompt,
         })
     }
 
     /// A descriptor that is readable once the bridge is made, or cannot be made.
     fn descriptor(&self) -> i32 {
         self.ended.as_raw_fd()
-    }
-
-    /// The bridge, which is waited for. It is given once; that it could not be made is told each time.
-    fn take(&self, py: Python<'_>) -> PyResult<Bridge> {
-        let stage = self.stage.get()?;
-        let core = wait(py, |most| {
-            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
-            let made = match &*stage {
-                Stage::Coming(coming) => received(coming, most)?,
-                Stage::Over(error) => return Err(error.clone().into()),
-            };
-            let Some(made) = made else {
-                return Ok(None);
-            };
-            *stage = Stage::Over(match &made {
-                Ok(_) => Error::invalid("this bridge was taken before"),
-                Err(error) => error.clone(),
-            });
-            Ok(Some(made?))
-        })?;
-        Ok(Bridge::over(core))
     }
 
     /// Lets go of the bridge, whether it is made or not.
@@ -99,43 +111,38 @@ impl Opening {
     }
 }
 
-/// Makes a bridge; a signal's handler that raises ends the wait, and the bridge is closed again when it is made.
-pub(crate) fn open(
-    py: Python<'_>,
-    runtime: &str,
-    guest: Option<&Bound<'_, PyAny>>,
-    state_root: Option<PathBuf>,
-    shim: Option<PathBuf>,
-    docker_socket: Option<PathBuf>,
-    deadline: Option<f64>,
-) -> PyResult<selur_core::Bridge> {
-    let builder = builder(runtime, guest, state_root, shim, docker_socket, deadline)?;
-    // It waits for nobody.
-    if runtime == SIMULATED && guest.is_none() {
-        return Ok(detached(py, || builder.build()).map_err(Failure::from)?);
+impl Opening {
+    /// The bridge, which is waited for until a signal's handler raises. It is given once; that it could not be made is told
+    /// each time.
+    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<selur_core::Bridge> {
+        let stage = self.stage.get()?;
+        wait(py, |most| {
+            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+            let made = match &*stage {
+                Stage::Coming(coming) => received(coming, most)?,
+                Stage::Over(error) => return Err(error.clone().into()),
+            };
+            let Some(made) = made else {
+                return Ok(None);
+            };
+            *stage = Stage::Over(match &made {
+                Ok(_) => Error::invalid("this bridge was taken before"),
+                Err(error) => error.clone(),
+            });
+            Ok(Some(made?))
+        })
     }
-    let coming = begin(builder, None)?;
-    wait(py, move |most| Ok(received(&coming, most)?.transpose()?))
 }
 
 const SIMULATED: &str = "simulated";
 
-/// Begins to make a bridge. `ends` is dropped when it is made.
-fn begin(builder: BridgeBuilder, ends: Option<UnixStream>) -> Result<Receiver<Made>, Failure> {
-    let (made, coming) = sync_channel(1);
+/// Makes a bridge on a thread of its own.
+fn beside(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let thread = thread::Builder::new().name("selur-open".into());
-    let work = move || {
-        // Where nobody waits any more it comes back, and is closed.
-        drop(made.send(builder.build()));
-        drop(ends);
-    };
-    match thread.spawn(work) {
-        Ok(_) => Ok(coming),
-        Err(error) => {
-            let message = format!("the system has no thread left to make a bridge on: {error}");
-            Err(Failure::new(Status::ResourceExhausted, message))
-        }
-    }
+    thread.spawn(work).map(drop).map_err(|error| {
+        let message = format!("the system has no thread left to make a bridge on: {error}");
+        Failure::new(Status::ResourceExhausted, message)
+    })
 }
 
 /// What was made, if it came within so long.
@@ -148,36 +155,6 @@ fn received(coming: &Receiver<Made>, most: Duration) -> Result<Option<Made>, Fai
             "selur panicked while it made the bridge, which is a defect; please report it",
         )),
     }
-}
-
-fn builder(
-    runtime: &str,
-    guest: Option<&Bound<'_, PyAny>>,
-    state_root: Option<PathBuf>,
-    shim: Option<PathBuf>,
-    docker_socket: Option<PathBuf>,
-    deadline: Option<f64>,
-) -> PyResult<BridgeBuilder> {
-    let mut builder = selur_core::Bridge::builder().backend(backend(runtime)?);
-    if let Some(guest) = guest {
-        builder = builder.guest(match guest.extract::<PathBuf>() {
-            Ok(path) => Guest::Path(path),
-            Err(_) => Guest::Bytes(input::bytes(guest)?.into_owned()),
-        });
-    }
-    if let Some(folder) = state_root {
-        builder = builder.state_root(folder);
-    }
-    if let Some(program) = shim {
-        builder = builder.shim(program);
-    }
-    if let Some(socket) = docker_socket {
-        builder = builder.socket(socket);
-    }
-    if let Deadline::Within(deadline) = Deadline::of(deadline)? {
-        builder = builder.default_deadline(Some(deadline));
-    }
-    Ok(builder)
 }
 
 fn backend(name: &str) -> Result<Backend, Failure> {

@@ -1,15 +1,15 @@
 //! One hot path, so many times: `just bench-check` counts its instructions.
 //!
-//! `instructions PATH COUNT TIMES`: the count is of the payload's bytes, for lookups of the containers that there are. The
-//! difference between two runs, one of which goes the path a known number of times more, is the path's own: what begins and
-//! ends the program is in both.
+//! `instructions PATH COUNT TIMES`: the count is of the payload's bytes, for inspections and lookups of the containers that
+//! there are. The difference between two runs, one of which goes the path a known number of times more, is the path's own:
+//! what begins and ends the program is in both.
 
 use selur_core::{Backend, Bridge, Command, CreateOptions, Error, Slot};
 use std::hint::black_box;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: instructions copied|kept|in_place|written|reserved|inspected PAYLOAD_BYTES TIMES
-       instructions id_looked_up|name_looked_up CONTAINERS TIMES";
+const USAGE: &str = "usage: instructions copied|kept|in_place|written|reserved PAYLOAD_BYTES TIMES
+       instructions inspected|id_looked_up|name_looked_up CONTAINERS TIMES";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -71,18 +71,13 @@ fn go(path: &str, count: usize, times: u32) -> Result<bool, Error> {
             }
         }
         "inspected" => {
-            let id = bridge.create_container("nginx")?.to_string();
+            let (id, _) = newest_of(&bridge, count)?;
             for _ in 0..times {
                 black_box(bridge.inspect_json(&id)?);
             }
         }
         "id_looked_up" | "name_looked_up" => {
-            let mut id = String::new();
-            for number in 0..count {
-                let options = CreateOptions::new("nginx").name(format!("web-{number}"));
-                id = bridge.create_container(options)?.to_string();
-            }
-            let name = format!("web-{}", count.saturating_sub(1));
+            let (id, name) = newest_of(&bridge, count)?;
             let container = if path == "id_looked_up" { id } else { name };
             // The kernel finds the container, and refuses at once: it does not run.
             let frame = Bridge::frame(Command::PauseContainer, &[&container])?;
@@ -93,6 +88,17 @@ fn go(path: &str, count: usize, times: u32) -> Result<bool, Error> {
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Makes so many containers. Gives the id and the name of the last.
+fn newest_of(bridge: &Bridge, count: usize) -> Result<(String, String), Error> {
+    let mut newest = (String::new(), String::new());
+    for number in 0..count {
+        let name = format!("web-{number}");
+        let options = CreateOptions::new("nginx").name(&name);
+        newest = (bridge.create_container(options)?.to_string(), name);
+    }
+    Ok(newest)
 }
 
 fn ping(slot: &mut Slot) -> Result<(), Error> {

@@ -78,6 +78,26 @@ mod tests {
         }
     }
 
+    /// Bits are gathered: two that stand at the same place of two words must not hide each other.
+    #[test]
+    fn bytes_that_are_not_ascii_are_seen_however_many_there_are() {
+        let text = [b'x'; 4 * BLOCK_BYTES + 67];
+        for length in 1..=text.len() {
+            assert!(
+                !is_utf8(&[0x80; 4 * BLOCK_BYTES + 67][..length]),
+                "{length} bytes"
+            );
+        }
+        for apart in [WORD_BYTES, PAIR_BYTES, BLOCK_BYTES, BLOCK_BYTES + WORD_BYTES] {
+            for place in 0..text.len() - apart {
+                let mut text = text;
+                text[place] = 0x80;
+                text[place + apart] = 0x80;
+                assert!(!is_utf8(&text), "{place}, and {apart} bytes on");
+            }
+        }
+    }
+
     #[test]
     fn a_character_of_two_bytes_is_valid_across_every_border_and_invalid_when_it_is_cut() {
         let text = [b'x'; 4 * BLOCK_BYTES + 67];

@@ -67,7 +67,8 @@ class AsyncBridge:
         docker_socket: Path | None = None,
         deadline: float | None = None,
     ):
-        self._opening = Opening(runtime, guest, state_root, shim, docker_socket, deadline)
+        native = _native.Opening(runtime, guest, state_root, shim, docker_socket, deadline)
+        self._opening = Opening(native)
 
     @property
     def _queue(self) -> Queue:

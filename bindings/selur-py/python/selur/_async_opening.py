@@ -7,18 +7,17 @@ import os
 
 from . import _live, _native
 from ._async_queue import Queue
-from ._options import Runtime
 
 
 class Opening:
-    """A bridge of asyncio, and what is in flight of it. What waits for nobody is made at once, as is all without a loop."""
+    """A bridge of asyncio, and what is in flight of it. What is made at once is held at once, as is all without a loop."""
 
-    def __init__(self, runtime: Runtime, *others: object):
+    def __init__(self, native: _native.Opening):
         self._queue: Queue | None = None
-        if runtime == "simulated" or not _is_looping():
-            self._hold(_native.Bridge(runtime, *others))  # type: ignore[arg-type]
+        if native.is_prompt or not _is_looping():
+            self._hold(_native.Bridge(native))
         else:
-            self._native = _native.Opening(runtime, *others)  # type: ignore[arg-type]
+            self._native = native
 
     async def opened(self) -> Queue:
         """The bridge's queue, once it is there."""
@@ -30,7 +29,7 @@ class Opening:
     def queue(self) -> Queue:
         """The bridge's queue. The thread waits for it."""
         # Another task may have had it meanwhile.
-        return self._queue or self._hold(self._native.take())
+        return self._queue or self._hold(_native.Bridge(self._native))
 
     @property
     def is_pending(self) -> bool:

@@ -69,7 +69,10 @@ class Bridge(_native.Bridge):
         docker_socket: Path | None = None,
         deadline: float | None = None,
     ) -> Self:
-        self = super().__new__(cls, runtime, guest, state_root, shim, docker_socket, deadline)
+        # Not kept by a name: where this is interrupted, nobody is to hold the bridge when it is made.
+        self = super().__new__(
+            cls, _native.Opening(runtime, guest, state_root, shim, docker_socket, deadline)
+        )
         _live.track(self)
         return self
 

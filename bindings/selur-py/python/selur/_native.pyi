@@ -33,16 +33,7 @@ GUEST_SHA256: Final[str]
 
 @disjoint_base
 class Bridge:
-    def __new__(
-        cls,
-        runtime: str,
-        guest: str | os.PathLike[str] | Buffer | None,
-        state_root: str | os.PathLike[str] | None,
-        shim: str | os.PathLike[str] | None,
-        docker_socket: str | os.PathLike[str] | None,
-        deadline: float | None,
-        /,
-    ) -> Self: ...
+    def __new__(cls, opening: Opening, /) -> Self: ...
     @property
     def runtime(self) -> str: ...
     @property
@@ -75,8 +66,9 @@ class Opening:
         deadline: float | None,
         /,
     ) -> Self: ...
+    @property
+    def is_prompt(self) -> bool: ...
     def descriptor(self) -> int: ...
-    def take(self) -> Bridge: ...
     def give_up(self) -> None: ...
 
 @final

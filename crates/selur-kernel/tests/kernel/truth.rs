@@ -20,6 +20,32 @@ fn a_wait_ends_with_the_final_exit_and_not_with_a_restart() {
 }
 
 #[test]
+fn a_wait_on_a_container_that_has_ended_tells_any_exit_code() {
+    for code in [i32::MIN, -1, 0, 7, 10, 255, i32::MAX] {
+        let mut driver = running();
+        driver.seen(id(1), "c", report(1, 9, State::Stopped, Some(code)));
+        let told = Sent::Data(code.to_string().into_bytes());
+        assert_eq!(driver.ask(Command::WaitContainer, &["c"]), told);
+    }
+}
+
+#[test]
+fn a_container_is_found_by_the_longest_name_there_is() {
+    let mut driver = driver();
+    let name = "n".repeat(63);
+    driver.seen(id(1), &name, report(1, 1, State::Stopped, Some(7)));
+    assert_eq!(
+        driver.ask(Command::WaitContainer, &[&name]),
+        Sent::Data(b"7".to_vec())
+    );
+    let shorter = &name[..62];
+    assert_eq!(
+        driver.ask(Command::WaitContainer, &[shorter]),
+        Sent::Refused(Reason::NoSuchContainer, None)
+    );
+}
+
+#[test]
 fn an_exit_seen_before_its_start_completes_leaves_the_container_stopped() {
     let mut driver = driver();
     driver.with_container(1, "c", State::Created);
