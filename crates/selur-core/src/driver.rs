@@ -8,7 +8,7 @@ use crate::guest::Broken;
 use crate::message::{self, Subject};
 use crate::slots::{self, Region};
 use crate::state::{EffectKind, OpenRequest, Place, Running, Sink, State, Work};
-use crate::waiting::{Line, MAX_WAITING};
+use crate::waiting::MAX_WAITING;
 use crate::{Error, Response, Status};
 use selur_protocol::abi::{self, Action, Answer, Output, Submitted};
 use selur_protocol::{
@@ -127,7 +127,7 @@ impl State {
             place,
             is_refreshed: false,
         };
-        let refreshes = self.refresh.is_wanted_for(frame);
+        let refreshes = self.refresh.is_wanted_for(frame) || self.is_behind_doubt(number, frame);
         let reply = match refreshes || self.queues(frame) {
             true => None,
             false => Some(self.exchange(frame, work)?),
@@ -150,89 +150,16 @@ impl State {
                     message,
                 )));
             }
-            Some(Reply::Doubtful(_)) => Place::Refreshing(frame.into()),
+            Some(Reply::Doubtful(_)) => {
+                self.refresh.doubt(number, &Subject::of(frame));
+                Place::Refreshing(frame.into())
+            }
             None if refreshes => Place::Refreshing(frame.into()),
             Some(Reply::Full) | None => Place::Waiting(frame.into()),
         };
         let request = open(place, Subject::of(frame));
         self.open(number, request, work);
         Ok(Admitted::Open)
-    }
-
-    /// Whether a frame has to wait behind others.
-    pub(crate) fn queues(&self, frame: &[u8]) -> bool {
-        let line = Line::of(frame.first().and_then(|code| Command::from_code(*code)));
-        self.waiting.is_blocked(line) && needs_ticket(frame)
-    }
-
-    /// Gives waiting requests the tickets that are free.
-    pub(crate) fn admit_waiting(&mut self, work: &mut Work) -> Result<(), Broken> {
-        for line in Line::ALL {
-            while let Some(number) = self.waiting.first(line) {
-                if !self.resubmit(number, work)? {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands a waiting or refreshed request to the kernel. Says whether it left its line.
-    pub(crate) fn resubmit(&mut self, number: u64, work: &mut Work) -> Result<bool, Broken> {
-        let Some(request) = self.requests.get_mut(&number) else {
-            self.waiting.remove(number);
-            return Ok(true);
-        };
-        let (frame, was_waiting) = match std::mem::replace(&mut request.place, Place::Moving) {
-            Place::Waiting(frame) => (frame, true),
-            Place::Refreshing(frame) => (frame, false),
-            place => {
-                request.place = place;
-                return Ok(true);
-            }
-        };
-        let is_refreshed = request.is_refreshed || !was_waiting;
-        request.is_refreshed = is_refreshed;
-        let line = Line::of(request.subject.command());
-        let reply = match !was_waiting && self.queues(&frame) {
-            true => Reply::Full,
-            false => self.exchange(&frame, work)?,
-        };
-        let place = match reply {
-            Reply::Full => {
-                self.waiting.add(line, number);
-                self.place(number, Place::Waiting(frame));
-                return Ok(!was_waiting);
-            }
-            Reply::Ready(response) => {
-                self.waiting.remove(number);
-                self.answer(number, response, work);
-                return Ok(true);
-            }
-            Reply::Doubtful(response) if is_refreshed || !self.refresh.is_shared() => {
-                self.waiting.remove(number);
-                self.answer(number, response, work);
-                return Ok(true);
-            }
-            Reply::Doubtful(_) => {
-                work.list |= self.refresh.add(number);
-                Place::Refreshing(frame)
-            }
-            Reply::Pending(ticket) => {
-                self.tickets.insert(ticket, number);
-                Place::Kernel(ticket, Some(frame).filter(|frame| is_hosted(frame)))
-            }
-        };
-        self.waiting.remove(number);
-        self.place(number, place);
-        self.drain(None, work)?;
-        Ok(true)
-    }
-
-    fn place(&mut self, number: u64, place: Place) {
-        if let Some(request) = self.requests.get_mut(&number) {
-            request.place = place;
-        }
     }
 
     /// Copies a frame into the guest, and the answer out if it comes at once.
@@ -390,7 +317,10 @@ impl State {
                     kind: kind(&action),
                 };
                 self.effects.insert(effect, running);
-                work.effects.push((effect, asked, abort));
+                match asked {
+                    Ok(task) => work.effects.push((effect, task, abort)),
+                    Err(error) => work.refused.push((effect, error)),
+                }
             }
             Output::Abort { effect } => match self.effects.get(&effect) {
                 Some(running) => work.aborts.push(running.abort.clone()),
@@ -544,7 +474,7 @@ pub(crate) fn is_doubtful(reason: Reason) -> bool {
 }
 
 /// Whether the kernel may answer with a ticket.
-fn needs_ticket(frame: &[u8]) -> bool {
+pub(crate) fn needs_ticket(frame: &[u8]) -> bool {
     let Ok(frame) = Frame::parse(frame) else {
         return false;
     };
@@ -554,7 +484,7 @@ fn needs_ticket(frame: &[u8]) -> bool {
     )
 }
 
-fn is_hosted(frame: &[u8]) -> bool {
+pub(crate) fn is_hosted(frame: &[u8]) -> bool {
     let command = frame.first().and_then(|code| Command::from_code(*code));
     command.is_some_and(Command::is_hosted)
 }

@@ -40,6 +40,21 @@ impl Subject {
         self.command
     }
 
+    /// What a request that changes a container names it by.
+    pub(crate) fn changed(&self) -> Option<&str> {
+        let container = match self.command? {
+            Command::CreateContainer => &self.option,
+            Command::StartContainer
+            | Command::StopContainer
+            | Command::KillContainer
+            | Command::PauseContainer
+            | Command::ResumeContainer
+            | Command::DeleteContainer => &self.argument,
+            _ => return None,
+        };
+        (!container.is_empty()).then_some(container)
+    }
+
     fn names_volume(&self) -> bool {
         matches!(
             self.command,

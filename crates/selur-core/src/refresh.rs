@@ -6,12 +6,13 @@
 
 use crate::effect;
 use crate::guest::Broken;
+use crate::message::Subject;
 use crate::shared::{Access, Shared};
 use crate::state::{Place, State, Work};
 use crate::waiting::Line;
 use crate::{Error, Response};
 use futures_util::{FutureExt, StreamExt};
-use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, Request, Subject, abi};
+use selur_protocol::{Command, ContainerId, Frame, HEADER_BYTES, Request, abi};
 use selur_runtime::Observation;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -33,6 +34,8 @@ pub(crate) struct Refresh {
     served: BTreeSet<u64>,
     /// Requests that came after it began.
     next: BTreeSet<u64>,
+    /// Those of them that the kernel refused, by what they name their container by: they are judged once more.
+    doubts: BTreeSet<(String, u64)>,
     buried: HashSet<ContainerId>,
     burials: VecDeque<ContainerId>,
 }
@@ -56,7 +59,11 @@ impl Refresh {
         match Frame::parse(frame).and_then(|frame| Request::parse(&frame)) {
             Err(_) => false,
             Ok(Request::List) => true,
-            Ok(Request::Hosted(hosted)) if !matches!(hosted.subject, Subject::Container(_)) => false,
+            Ok(Request::Hosted(hosted))
+                if !matches!(hosted.subject, selur_protocol::Subject::Container(_)) =>
+            {
+                false
+            }
             Ok(_) => !self.is_recovered,
         }
     }
@@ -67,9 +74,29 @@ impl Refresh {
         !self.is_listing
     }
 
-    pub(crate) fn remove(&mut self, number: u64) {
+    pub(crate) fn remove(&mut self, number: u64, subject: &Subject) {
         self.served.remove(&number);
         self.next.remove(&number);
+        if let Some(container) = subject.changed()
+            && !self.doubts.is_empty()
+        {
+            self.doubts.remove(&(container.to_owned(), number));
+        }
+    }
+
+    /// Remembers that a request is to be judged once more.
+    pub(crate) fn doubt(&mut self, number: u64, subject: &Subject) {
+        if let Some(container) = subject.changed() {
+            self.doubts.insert((container.to_owned(), number));
+        }
+    }
+
+    /// Whether an earlier request that changes the same container, by the same word, is to be judged once more.
+    fn is_behind_doubt(&self, number: u64, subject: &Subject) -> bool {
+        subject.changed().is_some_and(|container| {
+            let earlier = (container.to_owned(), 0)..(container.to_owned(), number);
+            self.doubts.range(earlier).next().is_some()
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -79,6 +106,7 @@ impl Refresh {
     pub(crate) fn forget_requests(&mut self) {
         self.served.clear();
         self.next.clear();
+        self.doubts.clear();
     }
 
     /// Remembers that a container is gone for good.
@@ -95,6 +123,11 @@ impl Refresh {
 }
 
 impl State {
+    /// Whether a frame must not reach the kernel before one that is judged once more: it would change what that is judged by.
+    pub(crate) fn is_behind_doubt(&self, number: u64, frame: &[u8]) -> bool {
+        !self.refresh.doubts.is_empty() && self.refresh.is_behind_doubt(number, &Subject::of(frame))
+    }
+
     /// Tells the kernel what the runtime saw, unless it is of a container that is known to be gone.
     fn observe(&mut self, observation: &Observation, work: &mut Work) -> Result<(), Broken> {
         let encoded = match observation {
@@ -209,10 +242,13 @@ impl State {
                 continue;
             };
             match std::mem::replace(&mut request.place, Place::Moving) {
-                Place::Refreshing(frame) if !self.refresh.is_wanted_for(&frame) => {
+                Place::Refreshing(frame)
+                    if !self.refresh.is_wanted_for(&frame)
+                        && !self.refresh.is_behind_doubt(number, &request.subject) =>
+                {
                     let line = Line::of(request.subject.command());
                     request.place = Place::Waiting(frame);
-                    self.refresh.remove(number);
+                    self.refresh.remove(number, &request.subject);
                     let is_behind_others = self.waiting.is_blocked(line);
                     self.waiting.add(line, number);
                     if !is_behind_others {

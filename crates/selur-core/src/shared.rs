@@ -1,7 +1,7 @@
 //! What all handles, tickets and tasks of one bridge share, and the two steps of everything it does: first what the lock
 //! protects, then, without the lock, what may wake or block somebody.
 
-use crate::effect::{Asked, Outcome};
+use crate::effect::{Outcome, Task};
 use crate::guest::{Broken, GuestFacts};
 use crate::queue::CompletionQueue;
 use crate::state::{OpenRequest, Phase, Sink, State, Work};
@@ -94,23 +94,31 @@ impl Shared {
         access: Access,
         step: impl FnOnce(&mut State, &mut Work) -> Result<R, Broken>,
     ) -> Result<R, Error> {
-        let mut locked = self.enter(access)?;
         let mut work = Work::default();
+        let result = self.locked(access, step, &mut work);
+        self.carry_out(work);
+        result
+    }
+
+    /// Runs `step` with the guest locked; what it leaves to do is added to `work`.
+    fn locked<R>(
+        self: &Arc<Self>,
+        access: Access,
+        step: impl FnOnce(&mut State, &mut Work) -> Result<R, Broken>,
+        work: &mut Work,
+    ) -> Result<R, Error> {
+        let mut locked = self.enter(access)?;
         let state = &mut *locked;
-        let result = step(state, &mut work).and_then(|result| {
-            while std::mem::take(&mut work.freed) {
-                state.admit_waiting(&mut work)?;
-            }
+        let result = step(state, work).and_then(|result| {
+            state.settle(work)?;
             Ok(result)
         });
-        let result = result.map_err(|broken| state.poison(broken, &mut work));
+        let result = result.map_err(|broken| state.poison(broken, work));
         work.list = work.list && state.claim_listing();
         if work.timer && std::mem::replace(&mut state.timer_runs, true) {
             self.soonest_changed.notify_one();
             work.timer = false;
         }
-        drop(locked);
-        self.carry_out(work);
         result
     }
 
@@ -148,8 +156,27 @@ impl Shared {
         error
     }
 
-    /// Does what must not be done under the lock.
-    fn carry_out(self: &Arc<Self>, work: Work) {
+    /// Does what must not be done under the lock. An effect that the system gives no thread for ends there and then, which
+    /// lets others begin.
+    fn carry_out(self: &Arc<Self>, mut work: Work) {
+        loop {
+            let failed = self.carry_out_once(work);
+            if failed.is_empty() {
+                return;
+            }
+            work = Work::default();
+            let complete = |state: &mut State, work: &mut Work| {
+                failed
+                    .into_iter()
+                    .try_for_each(|(id, error)| state.complete(id, Outcome::failed(error), work))
+            };
+            // A closed or broken bridge no longer needs them.
+            let _ = self.locked(Access::Bridge, complete, &mut work);
+        }
+    }
+
+    /// Does it, and gives the effects that could not be begun.
+    fn carry_out_once(self: &Arc<Self>, work: Work) -> Vec<(u64, Error)> {
         for (number, sink, response) in work.answers {
             match sink {
                 // A waker that panics must not keep others from their answers.
@@ -162,9 +189,9 @@ impl Shared {
         for abort in work.aborts {
             abort.cancel();
         }
-        for (id, asked, abort) in work.effects {
-            self.start(id, asked, abort);
-        }
+        let effects = work.effects.into_iter();
+        let failed = effects.filter_map(|(id, task, abort)| Some((id, self.start(id, task, abort).err()?)));
+        let failed = failed.collect();
         if work.list {
             match self.threads.handle() {
                 Ok(handle) => drop(handle.spawn(refresh::list(self.clone()))),
@@ -180,24 +207,16 @@ impl Shared {
         if work.idle {
             self.idle.notify_all();
         }
+        failed
     }
 
-    fn start(self: &Arc<Self>, id: u64, asked: Asked, abort: CancellationToken) {
-        let refused = match asked {
-            Err(error) => error,
-            Ok(task) => match self.threads.handle() {
-                Err(error) => error,
-                Ok(handle) => {
-                    let shared = self.clone();
-                    handle.spawn(async move {
-                        let outcome = task.perform(shared.runtime.clone(), abort).await;
-                        shared.complete(id, outcome);
-                    });
-                    return;
-                }
-            },
-        };
-        self.complete(id, Outcome::failed(refused));
+    fn start(self: &Arc<Self>, id: u64, task: Task, abort: CancellationToken) -> Result<(), Error> {
+        let shared = self.clone();
+        self.threads.handle()?.spawn(async move {
+            let outcome = task.perform(shared.runtime.clone(), abort).await;
+            shared.complete(id, outcome);
+        });
+        Ok(())
     }
 
     /// Takes what came of an effect. A closed or broken bridge no longer needs it.
@@ -256,7 +275,7 @@ impl Shared {
             let cancelled = open
                 .into_iter()
                 .try_for_each(|number| state.cancel(number, CancelCause::Caller, work))
-                .and_then(|()| state.admit_waiting(work));
+                .and_then(|()| state.settle(work));
             if let Err(broken) = cancelled {
                 state.poison(broken, work);
             }

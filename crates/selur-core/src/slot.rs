@@ -492,7 +492,7 @@ impl State {
             deadline,
         } = submission;
         let frame = self.guest.memory().to_vec(region.offset, frame_bytes)?;
-        if !self.goes_around(&frame) {
+        if !self.goes_around(number, &frame) {
             let submitted = self.exchange_in(region, frame_bytes)?;
             match submitted.outcome {
                 Outcome::Pending { ticket } => {
@@ -543,8 +543,11 @@ impl State {
     }
 
     /// Whether a frame must be copied out of its slot instead of being submitted there.
-    fn goes_around(&self, frame: &[u8]) -> bool {
-        !frame.is_empty() && (self.refresh.is_wanted_for(frame) || self.queues(frame))
+    fn goes_around(&self, number: u64, frame: &[u8]) -> bool {
+        !frame.is_empty()
+            && (self.refresh.is_wanted_for(frame)
+                || self.is_behind_doubt(number, frame)
+                || self.queues(frame))
     }
 
     /// Whether a refusal is one that the way of copied frames can still turn.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here blocks, spawns or wakes anybody: what is to be done without the lock is put into [`Work`].
 
-use crate::effect::Asked;
+use crate::effect::Task;
 use crate::guest::{Broken, Instance};
 use crate::message::Subject;
 use crate::opened::{OpenStream, Opened};
@@ -107,7 +107,9 @@ pub(crate) enum EffectKind {
 #[derive(Default)]
 pub(crate) struct Work {
     pub(crate) answers: Vec<(u64, Sink, Response)>,
-    pub(crate) effects: Vec<(u64, Asked, CancellationToken)>,
+    pub(crate) effects: Vec<(u64, Task, CancellationToken)>,
+    /// Effects that cannot be begun, and why. They are completed before the lock is released.
+    pub(crate) refused: Vec<(u64, Error)>,
     pub(crate) aborts: Vec<CancellationToken>,
     /// What the effect that was just completed opened, until its caller is answered with it.
     pub(crate) opened: Option<OpenStream>,
@@ -180,7 +182,7 @@ impl State {
                 self.tickets.remove(ticket);
             }
             Place::Waiting(_) => self.waiting.remove(number),
-            Place::Refreshing(_) => self.refresh.remove(number),
+            Place::Refreshing(_) => self.refresh.remove(number, &request.subject),
             Place::Moving => {}
         }
         Some(request)
@@ -240,6 +242,7 @@ impl State {
         self.effects.clear();
         work.unwanted.extend(self.opened.take_all().into_values());
         work.effects.clear();
+        work.refused.clear();
         work.list = false;
         work.freed = false;
         work.idle = true;

@@ -44,6 +44,37 @@ fn a_thousand_containers_from_eight_threads_lose_no_answer() {
 }
 
 #[test]
+fn twelve_thousand_effects_that_cannot_begin_end_one_after_another() {
+    let bridge = over(Arc::new(Scripted::performing(|effect, abort| {
+        Box::pin(async move {
+            if effect.operation == Operation::Start {
+                abort.cancelled().await;
+            }
+            Ok(obey(&effect))
+        })
+    })));
+    bridge
+        .create_container(CreateOptions::new("nginx").name("web"))
+        .expect("created");
+    // All tickets but those that are kept for what ends containers.
+    let start = frame(Command::StartContainer, &["web"]);
+    let starts: Vec<_> = (0..4_096 - 64)
+        .map(|_| bridge.submit(&start).expect("submitted"))
+        .collect();
+    let nonsense = frame(Command::CreateContainer, &["nginx", "", r#"{"nonsense":1}"#]);
+    let creates: Vec<_> = (0..12_000)
+        .map(|_| bridge.submit(&nonsense).expect("submitted"))
+        .collect();
+    assert!(creates.iter().all(|create| !create.is_answered()));
+    // One ticket is free, which each takes and gives back.
+    starts[1].cancel();
+    for mut create in creates {
+        let response = create.wait_for(PATIENCE).expect("an answer");
+        assert_eq!(response.status(), Status::InvalidRequest);
+    }
+}
+
+#[test]
 fn a_stop_is_answered_beside_two_hundred_open_waits() {
     let bridge = simulated();
     let id = bridge.create_container("nginx").expect("created").to_string();

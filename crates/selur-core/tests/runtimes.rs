@@ -331,6 +331,42 @@ fn what_came_during_the_first_listing_is_not_overtaken_by_what_comes_after_it() 
     drop(let_go);
 }
 
+#[test]
+fn what_is_judged_once_more_is_so_before_what_came_after_it() {
+    let (let_go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = begun.clone();
+    let bridge = over(Arc::new(Scripted {
+        is_shared: true,
+        lists: Box::new(move || {
+            if counted.fetch_add(1, Ordering::SeqCst) > 0 {
+                let _ = gate.lock().expect("the gate").recv();
+            }
+            Ok(vec![
+                seen(1, "web", State::Running),
+                seen(2, "db", State::Running),
+            ])
+        }),
+        ..Scripted::obedient()
+    }));
+    assert_eq!(bridge.list_containers().expect("listed").len(), 2);
+    let submit = |command, name| bridge.submit(&frame(command, &[name])).expect("submitted");
+    let mut delete = submit(Command::DeleteContainer, "web");
+    until("the second listing", || begun.load(Ordering::SeqCst) == 2);
+    let mut stop = submit(Command::StopContainer, "web");
+    let mut start = submit(Command::StartContainer, "web");
+    let answer = |ticket: &mut selur_core::Ticket| ticket.wait_for(PATIENCE).expect("an answer").status();
+    // Another container does not wait for that.
+    assert_eq!(answer(&mut submit(Command::StopContainer, "db")), Status::Success);
+    assert!(!stop.is_answered() && !start.is_answered());
+    let_go.send(()).expect("the runtime waits");
+    assert_eq!(answer(&mut delete), Status::InvalidState);
+    assert_eq!(answer(&mut stop), Status::Success);
+    assert_eq!(answer(&mut start), Status::Success);
+    drop(let_go);
+}
+
 /// A runtime whose observations panic: the first time when they are asked for, the second when they come.
 struct Blind(Scripted, AtomicUsize);
 
