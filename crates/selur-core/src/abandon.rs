@@ -5,10 +5,12 @@
 use crate::driver::Reply;
 use crate::guest::Broken;
 use crate::message::Subject;
-use crate::shared::Access;
+use crate::shared::{Access, Shared};
 use crate::state::{OpenRequest, Place, Sink, State, Work};
+use crate::ticket::Late;
 use crate::{Bridge, Response};
 use selur_protocol::{Command, ContainerId};
+use std::sync::Arc;
 
 /// The commands that may be answered with a stream's id.
 const OPEN_STREAMS: [Command; 7] = [
@@ -42,18 +44,29 @@ impl Bridge {
     /// # Ok::<(), selur_core::Error>(())
     /// ```
     pub fn abandon(&self, frame: &[u8], response: &Response) {
+        let command = frame.first().and_then(|code| Command::from_code(*code));
+        self.shared().undo(Some(Late(command, response.clone())));
+    }
+}
+
+impl Shared {
+    /// Undoes what an answer that nobody takes tells of.
+    pub(crate) fn undo(self: &Arc<Self>, late: Option<Late>) {
+        let Some(Late(Some(command), response)) = late else {
+            return;
+        };
         if !response.is_success() {
             return;
         }
         let made = std::str::from_utf8(response.data()).unwrap_or_default();
-        match frame.first().and_then(|code| Command::from_code(*code)) {
-            Some(Command::CreateContainer) => self.delete_unwanted(made),
-            Some(command) if OPEN_STREAMS.contains(&command) => self.close_unwanted(made),
+        match command {
+            Command::CreateContainer => self.delete_unwanted(made),
+            command if OPEN_STREAMS.contains(&command) => self.close_unwanted(made),
             _ => {}
         }
     }
 
-    fn delete_unwanted(&self, container: &str) {
+    fn delete_unwanted(self: &Arc<Self>, container: &str) {
         let (Some(_), Ok(frame)) = (
             ContainerId::parse(container),
             Bridge::frame(Command::DeleteContainer, &[container, "force"]),
@@ -61,19 +74,16 @@ impl Bridge {
             return;
         };
         // Also while it closes: whoever was cancelled by that may have been answered just before.
-        let _ = self
-            .shared()
-            .with_guest(Access::Bridge, |state, work| state.begin_undo(&frame, work));
+        let _ = self.with_guest(Access::Bridge, |state, work| state.begin_undo(&frame, work));
     }
 
-    fn close_unwanted(&self, stream: &str) {
+    fn close_unwanted(self: &Arc<Self>, stream: &str) {
         let Ok(id) = stream.parse() else {
             return;
         };
-        let shared = self.shared();
-        let taken = shared.with_guest(Access::Caller, |state, _| Ok(state.opened.take(id)));
+        let taken = self.with_guest(Access::Caller, |state, _| Ok(state.opened.take(id)));
         // To drop one may take its time.
-        if let (Ok(Some(stream)), Ok(threads)) = (taken, shared.threads.handle()) {
+        if let (Ok(Some(stream)), Ok(threads)) = (taken, self.threads.handle()) {
             threads.spawn(async move { drop(stream) });
         }
     }

@@ -108,10 +108,6 @@ impl Bridge {
         &self.handle.shared
     }
 
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.deadline
-    }
-
     /// The same bridge with another deadline for the requests made through this value; none is without end.
     ///
     /// ```

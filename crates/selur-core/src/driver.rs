@@ -273,25 +273,24 @@ impl State {
                     ))
                 })?;
                 let text = match completed.take_if(|completed| completed.effect == ticket) {
-                    Some(completed) => self.data_of(completed, answer, work),
+                    Some(completed) => self.data_of(number, completed, answer, work),
                     None => Ok(None),
                 };
-                let request = self.take(number);
-                let Some(OpenRequest { sink, subject, .. }) = request else {
+                let Some(request) = self.take(number) else {
                     return Err(Broken(format!("it answered the ticket {ticket} of no request")));
                 };
                 work.freed = true;
                 // Broken or not, the request is answered: poisoning finds it no more.
                 let answered = match text {
-                    Ok(text) => response(ticket, answer, text, &subject),
+                    Ok(text) => response(ticket, answer, text, &request.subject),
                     Err(error) => Ok(error.into()),
                 };
                 match answered {
-                    Ok(response) => work.answers.push((number, sink, response)),
+                    Ok(response) => work.answers.push((number, request, response)),
                     Err(Broken(how)) => {
                         let response =
                             Response::failure(Status::InternalError, format!("the guest is broken: {how}"));
-                        work.answers.push((number, sink, response));
+                        work.answers.push((number, request, response));
                         return Err(Broken(how));
                     }
                 }
@@ -337,6 +336,7 @@ impl State {
     /// What the caller of a completed effect is answered with, beside what the kernel says: text, or a stream's id.
     fn data_of(
         &mut self,
+        number: u64,
         completed: Completed,
         answer: Answer,
         work: &mut Work,
@@ -347,7 +347,8 @@ impl State {
         let Some(stream) = work.opened.take() else {
             return Ok(completed.text);
         };
-        match self.opened.add(stream) {
+        let deadline = self.requests.get(&number).and_then(|request| request.deadline);
+        match self.opened.add(stream.until(deadline)) {
             Ok(id) => Ok(Some(id.to_string())),
             Err((error, stream)) => {
                 work.opened = Some(stream);
@@ -370,7 +371,8 @@ impl State {
         let Some(running) = self.effects.remove(&effect) else {
             return Ok(());
         };
-        work.opened = outcome.stream;
+        work.unwanted
+            .extend(std::mem::replace(&mut work.opened, outcome.stream));
         let succeeded = outcome.status == Status::Success;
         let is_gone = match running.kind {
             EffectKind::Creates => !succeeded,

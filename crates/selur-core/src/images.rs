@@ -1,7 +1,7 @@
 //! Typed requests about images and volumes.
 
 use crate::opened::OpenStream;
-use crate::progress::{self, TransferItem};
+use crate::progress::TransferItem;
 use crate::stream::Stream;
 use crate::streams::{json, surprising};
 use crate::{Bridge, Error, Status};
@@ -107,7 +107,7 @@ impl Bridge {
 
     fn transfer(&self, command: Command, reference: &str) -> Result<Stream<TransferItem>, Error> {
         match self.open_stream(command, &[reference, WITH_PROGRESS])? {
-            OpenStream::Transfer(stream) => self.stream(progress::limited(stream, self.deadline())),
+            OpenStream::Transfer(stream) => self.stream(stream),
             other => Err(surprising(command, &other)),
         }
     }

@@ -39,6 +39,7 @@ mod reader;
 mod refresh;
 mod response;
 mod shared;
+mod shown;
 mod slot;
 mod slots;
 mod state;

@@ -1,10 +1,11 @@
 //! Streams that were opened by a frame, until their caller takes them by their id.
 
-use crate::progress::TransferItem;
+use crate::progress::{self, TransferItem};
 use crate::{Error, Status};
 use futures_util::stream::BoxStream;
 use selur_runtime::{EventStream, LogStream, RuntimeError, Session, StatsStream};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// How many streams may be open and not taken.
 const MAX_UNTAKEN: usize = 1_024;
@@ -53,6 +54,16 @@ impl Opened {
 }
 
 impl OpenStream {
+    /// The same; a transfer is given up when its request's time is over.
+    pub(crate) fn until(self, deadline: Option<Instant>) -> OpenStream {
+        match (self, deadline) {
+            (OpenStream::Transfer(items), Some(deadline)) => {
+                OpenStream::Transfer(progress::limited(items, deadline))
+            }
+            (stream, _) => stream,
+        }
+    }
+
     /// What it is, for a message.
     pub(crate) fn name(&self) -> &'static str {
         match self {

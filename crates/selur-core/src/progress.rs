@@ -7,9 +7,9 @@ use selur_runtime::{Image, ProgressSink, PullProgress, Pushed, Runtime, RuntimeE
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// An item of a pull or a push. The last one is [`TransferItem::Pulled`] or [`TransferItem::Pushed`], or an error.
@@ -81,10 +81,8 @@ impl Transfer {
 }
 
 /// The same, but given up when the time is over: the last item is then `timeout`.
-pub(crate) fn limited(items: BoxStream<'static, Item>, most: Option<Duration>) -> BoxStream<'static, Item> {
-    let Some(until) = most.and_then(|most| Instant::now().checked_add(most)) else {
-        return items;
-    };
+pub(crate) fn limited(items: BoxStream<'static, Item>, until: Instant) -> BoxStream<'static, Item> {
+    let until = tokio::time::Instant::from_std(until);
     stream::unfold(Some(items), move |items| async move {
         let mut items = items?;
         match timeout_at(until, items.next()).await {

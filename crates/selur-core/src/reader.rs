@@ -15,7 +15,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// What an item of a stream is.
@@ -148,12 +148,12 @@ impl Reader {
 
     fn next_until(&self, until: Option<Instant>) -> Result<Option<Item>, Error> {
         self.check_open()?;
-        let mut source = self.source.try_lock().map_err(|_| busy("read"))?;
+        let mut reading = self.begin_reading()?;
         let reading = async {
             tokio::select! {
                 biased;
                 () = self.ended.cancelled() => Err(given_up()),
-                item = source.next() => item,
+                item = reading.next() => item,
             }
         };
         block_on_until(reading, until).transpose()
@@ -167,9 +167,8 @@ impl Reader {
     /// - `resource_exhausted`: 32,768 answers are on their way or undrained.
     pub fn next_to_queue(&self) -> Result<u64, Error> {
         self.check_open()?;
-        let source = self.source.clone().try_lock_owned();
-        let mut source = source.map_err(|_| busy("read"))?;
-        self.begin(async move { source.next().await.map(Some) })
+        let mut reading = self.begin_reading()?;
+        self.begin(async move { reading.next().await.map(Some) })
     }
 
     /// Sends bytes to the process of a session. Blocks while it does not read what was sent before.
@@ -258,10 +257,19 @@ impl Reader {
     /// [`Stream`] is dropped.
     pub fn close(&self) {
         self.ended.cancel();
-        // Whoever reads at this moment drops it.
+        // Whoever reads at this moment ends it.
         if let Ok(mut source) = self.source.try_lock() {
             *source = Source::Closed;
         }
+    }
+
+    fn begin_reading(&self) -> Result<Reading, Error> {
+        let source = self.source.clone().try_lock_owned();
+        Ok(Reading {
+            guard: Some(source.map_err(|_| busy("read"))?),
+            source: self.source.clone(),
+            ended: self.ended.clone(),
+        })
     }
 
     fn send(&self, inputs: Vec<SessionInput>) -> Result<(), Error> {
@@ -334,6 +342,34 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.ended.cancel();
+    }
+}
+
+/// A read that is under way. One during which the reader was closed ends what it reads.
+struct Reading {
+    guard: Option<OwnedMutexGuard<Source>>,
+    source: Arc<Mutex<Source>>,
+    ended: CancellationToken,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Item, Error> {
+        match &mut self.guard {
+            Some(source) => source.next().await,
+            None => Err(given_up()),
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        // First: whoever closes the reader from here on finds the source free.
+        self.guard = None;
+        if self.ended.is_cancelled()
+            && let Ok(mut source) = self.source.try_lock()
+        {
+            *source = Source::Closed;
+        }
     }
 }
 

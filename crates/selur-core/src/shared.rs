@@ -6,7 +6,7 @@ use crate::guest::{Broken, GuestFacts};
 use crate::queue::CompletionQueue;
 use crate::state::{OpenRequest, Phase, Sink, State, Work};
 use crate::threads::{self, Threads};
-use crate::{Error, deadline, refresh};
+use crate::{Error, deadline, refresh, shown};
 use selur_protocol::abi::CancelCause;
 use selur_runtime::Runtime;
 use std::collections::HashMap;
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) threads: Threads,
     /// Cancelled when the bridge closes.
     pub(crate) closing: CancellationToken,
+    /// What the streams that were taken show.
+    pub(crate) shown: Arc<shown::List>,
     pub(crate) soonest_changed: Notify,
     /// Reads and writes of streams whose answers come to the queue, by their tickets.
     transfers: Mutex<HashMap<u64, CancellationToken>>,
@@ -61,6 +63,7 @@ impl Shared {
             queue: CompletionQueue::new(),
             threads: Threads::default(),
             closing: CancellationToken::new(),
+            shown: Arc::default(),
             soonest_changed: Notify::new(),
             transfers: Mutex::default(),
             facts,
@@ -177,10 +180,14 @@ impl Shared {
 
     /// Does it, and gives the effects that could not be begun.
     fn carry_out_once(self: &Arc<Self>, work: Work) -> Vec<(u64, Error)> {
-        for (number, sink, response) in work.answers {
-            match sink {
+        for (number, request, response) in work.answers {
+            match request.sink {
                 // A waker that panics must not keep others from their answers.
-                Sink::Cell(cell) => drop(catch_unwind(AssertUnwindSafe(|| cell.fill(response)))),
+                Sink::Cell(cell) => {
+                    let command = request.subject.command();
+                    let filled = catch_unwind(AssertUnwindSafe(|| cell.fill(command, response)));
+                    self.undo(filled.unwrap_or_default());
+                }
                 Sink::Queue => self.queue.push(number, response),
                 Sink::Nobody => {}
             }
@@ -248,6 +255,7 @@ impl Shared {
             return;
         }
         self.closing.cancel();
+        self.end_streams();
         self.queue.close();
         if !threads::is_own() {
             return self.finish_closing();
@@ -258,6 +266,16 @@ impl Shared {
         if waiter.spawn(move || shared.finish_closing()).is_err() {
             self.lock().phase = Phase::Closed;
             self.threads.end();
+        }
+    }
+
+    /// Ends what streams show, whether anybody reads them or not.
+    fn end_streams(&self) {
+        if !self.shown.is_empty()
+            && let Ok(threads) = self.threads.handle()
+        {
+            let _within = threads.enter();
+            self.shown.end_all();
         }
     }
 

@@ -106,7 +106,7 @@ pub(crate) enum EffectKind {
 /// What is left to do when the lock is released.
 #[derive(Default)]
 pub(crate) struct Work {
-    pub(crate) answers: Vec<(u64, Sink, Response)>,
+    pub(crate) answers: Vec<(u64, OpenRequest, Response)>,
     pub(crate) effects: Vec<(u64, Task, CancellationToken)>,
     /// Effects that cannot be begun, and why. They are completed before the lock is released.
     pub(crate) refused: Vec<(u64, Error)>,
@@ -191,7 +191,7 @@ impl State {
     /// Answers an open request.
     pub(crate) fn answer(&mut self, number: u64, response: Response, work: &mut Work) {
         if let Some(request) = self.take(number) {
-            work.answers.push((number, request.sink, response));
+            work.answers.push((number, request, response));
         }
     }
 
@@ -256,7 +256,7 @@ impl State {
         self.refresh.forget_requests();
         self.deadlines.clear();
         for (number, request) in self.requests.drain() {
-            work.answers.push((number, request.sink, response.clone()));
+            work.answers.push((number, request, response.clone()));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What flows beside the kernel, as the caller holds it: streams, or iterators that block until there is more.
 
+use crate::shown::Shown;
 use crate::{Error, Status, effect, threads};
 use futures_util::Stream as AsyncStream;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
-use selur_runtime::{MAX_PIECE_BYTES, RuntimeError, SessionInput, SessionItem, TerminalSize};
+use selur_runtime::{MAX_PIECE_BYTES, SessionInput, SessionItem, TerminalSize};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -35,21 +35,41 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// ```
 pub struct Stream<T> {
     /// Taken at its end, and when the bridge closes: a stream must not be polled when the threads that drive it have ended.
-    items: Option<BoxStream<'static, Result<T, RuntimeError>>>,
+    shown: Arc<Shown<T>>,
     threads: Handle,
+    is_closing: CancellationToken,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl<T> Stream<T> {
-    pub(crate) fn new(
-        items: BoxStream<'static, Result<T, RuntimeError>>,
-        threads: Handle,
-        closing: CancellationToken,
-    ) -> Stream<T> {
+    pub(crate) fn new(shown: Arc<Shown<T>>, threads: Handle, closing: CancellationToken) -> Stream<T> {
         Stream {
-            items: Some(items),
+            shown,
             threads,
+            is_closing: closing.clone(),
             closing: Box::pin(closing.cancelled_owned()),
+        }
+    }
+
+    /// Looks for an item. A panic of the runtime's ends the stream.
+    fn look(&self, context: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
+        let mut shown = self.shown.lock();
+        let Some(items) = &mut *shown else {
+            return Poll::Ready(None);
+        };
+        match catch_unwind(AssertUnwindSafe(|| items.poll_next_unpin(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Some(item))) => Poll::Ready(Some(item.map_err(Error::from))),
+            Ok(Poll::Ready(None)) => {
+                *shown = None;
+                Poll::Ready(None)
+            }
+            Err(panic) => {
+                *shown = None;
+                // The threads may have ended since that was looked at, and timers panic then.
+                let is_closing = self.is_closing.is_cancelled();
+                Poll::Ready((!is_closing).then(|| Err(effect::panicked("stream's", panic.as_ref()))))
+            }
         }
     }
 }
@@ -61,25 +81,14 @@ impl<T> AsyncStream for Stream<T> {
         let this = &mut *self;
         let _within = this.threads.enter();
         if this.closing.as_mut().poll(context).is_ready() {
-            this.items = None;
+            *this.shown.lock() = None;
         }
-        let Some(items) = &mut this.items else {
-            return Poll::Ready(None);
-        };
-        match catch_unwind(AssertUnwindSafe(|| items.poll_next_unpin(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(Some(item))) => Poll::Ready(Some(item.map_err(Error::from))),
-            Ok(Poll::Ready(None)) => {
-                this.items = None;
-                Poll::Ready(None)
-            }
-            Err(panic) => {
-                this.items = None;
-                // The threads may have ended since that was looked at, and timers panic then.
-                let is_closing = this.closing.as_mut().poll(context).is_ready();
-                Poll::Ready((!is_closing).then(|| Err(effect::panicked("stream's", panic.as_ref()))))
-            }
+        let looked = this.look(context);
+        // Who closed the bridge meanwhile could not end it.
+        if this.is_closing.is_cancelled() {
+            *this.shown.lock() = None;
         }
+        looked
     }
 }
 
@@ -121,7 +130,7 @@ impl<T> Drop for Stream<T> {
     fn drop(&mut self) {
         // What a stream is made of may want to know its threads when it goes.
         let _within = self.threads.enter();
-        self.items = None;
+        *self.shown.lock() = None;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::opened::OpenStream;
 use crate::shared::Access;
+use crate::shown::Shown;
 use crate::stream::{Session, SessionWriter, Stream};
 use crate::{Bridge, Error, Status, TransferItem};
 use selur_protocol::{Command, ContainerId};
@@ -147,16 +148,14 @@ impl Bridge {
         })
     }
 
-    pub(crate) fn stream<T>(
+    pub(crate) fn stream<T: 'static>(
         &self,
         items: futures_util::stream::BoxStream<'static, Result<T, selur_runtime::RuntimeError>>,
     ) -> Result<Stream<T>, Error> {
         let shared = self.shared();
-        Ok(Stream::new(
-            items,
-            shared.threads.handle()?,
-            shared.closing.clone(),
-        ))
+        let threads = shared.threads.handle()?;
+        let shown = Shown::new(items, &shared.shown);
+        Ok(Stream::new(shown, threads, shared.closing.clone()))
     }
 
     fn session(&self, session: selur_runtime::Session) -> Result<Session, Error> {

@@ -2,7 +2,7 @@
 
 use crate::shared::Shared;
 use crate::threads;
-use crate::{Error, Response, Status};
+use crate::{Command, Error, Response, Status};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 /// A submitted request. It is answered exactly once, whatever happens to the bridge.
 ///
-/// As a future it works on any executor. Dropping it before the answer cancels the request: what has begun is told to
-/// end early, and an abandoned create is undone.
+/// As a future it works on any executor. Dropping it before the answer was taken cancels the request: what has begun is told
+/// to end early, and what it made all the same is undone, as [`crate::Bridge::abandon`] does.
 ///
 /// ```
 /// use selur_core::{Backend, Bridge, Status};
@@ -109,8 +109,12 @@ impl Future for Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.is_answered() {
-            self.cancel();
+        let Answer::Coming { shared, cell } = &self.answer else {
+            return;
+        };
+        match cell.abandon() {
+            (true, _) => shared.cancel(self.id),
+            (false, late) => shared.undo(late),
         }
     }
 }
@@ -134,9 +138,15 @@ pub(crate) struct Cell {
 #[derive(Debug)]
 enum Content {
     Awaited(Option<Waker>),
-    Filled(Response),
+    /// With the command that it answers.
+    Filled(Option<Command>, Response),
     Taken,
+    /// Nobody will take it.
+    Abandoned,
 }
+
+/// An answer that nobody takes.
+pub(crate) struct Late(pub(crate) Option<Command>, pub(crate) Response);
 
 impl Cell {
     pub(crate) fn new() -> Arc<Cell> {
@@ -146,12 +156,29 @@ impl Cell {
         })
     }
 
-    /// Puts the answer in and wakes who waits. Must be called with no lock held: it runs the caller's waker.
-    pub(crate) fn fill(&self, response: Response) {
-        let before = std::mem::replace(&mut *self.lock(), Content::Filled(response));
+    /// Puts the answer in and wakes who waits. Gives it back if nobody will take it. Must be called with no lock held: it
+    /// runs the caller's waker.
+    pub(crate) fn fill(&self, command: Option<Command>, response: Response) -> Option<Late> {
+        let mut content = self.lock();
+        if let Content::Abandoned = *content {
+            return Some(Late(command, response));
+        }
+        let before = std::mem::replace(&mut *content, Content::Filled(command, response));
+        drop(content);
         self.filled.notify_all();
         if let Content::Awaited(Some(waker)) = before {
             waker.wake();
+        }
+        None
+    }
+
+    /// Takes no answer any more. Says whether one was still to come, and gives the one that was not taken.
+    fn abandon(&self) -> (bool, Option<Late>) {
+        let before = std::mem::replace(&mut *self.lock(), Content::Abandoned);
+        match before {
+            Content::Awaited(_) => (true, None),
+            Content::Filled(command, response) => (false, Some(Late(command, response))),
+            Content::Taken | Content::Abandoned => (false, None),
         }
     }
 
@@ -160,8 +187,8 @@ impl Cell {
         let mut content = self.lock();
         loop {
             match std::mem::replace(&mut *content, Content::Taken) {
-                Content::Filled(response) => return Some(response),
-                Content::Taken => return Some(taken()),
+                Content::Filled(_, response) => return Some(response),
+                Content::Taken | Content::Abandoned => return Some(taken()),
                 awaited @ Content::Awaited(_) => *content = awaited,
             }
             if threads::is_own() {
@@ -186,13 +213,13 @@ impl Cell {
         let mut content = self.lock();
         let before = match &*content {
             Content::Awaited(_) => std::mem::replace(&mut *content, Content::Awaited(Some(waker))),
-            Content::Filled(_) | Content::Taken => std::mem::replace(&mut *content, Content::Taken),
+            _ => std::mem::replace(&mut *content, Content::Taken),
         };
         drop(content);
         match before {
             Content::Awaited(_) => Poll::Pending,
-            Content::Filled(response) => Poll::Ready(response),
-            Content::Taken => Poll::Ready(taken()),
+            Content::Filled(_, response) => Poll::Ready(response),
+            Content::Taken | Content::Abandoned => Poll::Ready(taken()),
         }
     }
 

@@ -53,6 +53,35 @@ fn what_an_abandoned_answer_made_is_undone() {
     );
 }
 
+#[test]
+fn what_an_answer_made_that_nobody_took_is_undone() {
+    let bridge = simulated();
+    for _ in 0..100 {
+        let ticket = bridge.submit(&create("nginx", "web")).expect("submitted");
+        support::until("it is answered", || ticket.is_answered());
+        drop(ticket);
+        becomes_free(&bridge, "web");
+        // At whatever moment.
+        let inspected = bridge.inspect_container("web").expect("it is there").id;
+        bridge
+            .delete_container(&inspected, Deletion::Plain)
+            .expect("deleted");
+        drop(bridge.submit(&create("nginx", "web")).expect("submitted"));
+        becomes_free(&bridge, "web");
+        bridge.delete_container("web", Deletion::Plain).expect("deleted");
+    }
+    // What was taken stays.
+    let ticket = bridge.submit(&create("nginx", "web")).expect("submitted");
+    assert_eq!(ticket.wait().status(), Status::Success);
+    bridge.start_container("web").expect("started");
+
+    let ticket = bridge.submit(&frame(Command::Events, &[])).expect("submitted");
+    support::until("it is answered", || ticket.is_answered());
+    drop(ticket);
+    let error = bridge.take_stream(1).expect_err("it is closed");
+    assert_eq!(error.status(), Status::InvalidRequest);
+}
+
 /// A runtime whose stops end when they are told to, and whose deletions when they are let go.
 struct Deleting {
     bridge: Bridge,

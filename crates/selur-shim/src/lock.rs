@@ -1,4 +1,7 @@
 //! Locks on files that end with the process that holds them, however it ends.
+//!
+//! Such a lock belongs to the open file, of which a child that the host forks has a copy: closing it is not enough. So it is
+//! given back in words, by the process that took it and by no other.
 
 use rustix::fs::FlockOperation;
 use std::fs::File;
@@ -15,6 +18,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    owner: u32,
 }
 
 impl Lock {
@@ -23,11 +27,12 @@ impl Lock {
     /// # Errors
     /// The file system's; a lock that another holds is none but gives nothing.
     pub fn try_on(file: File) -> io::Result<Option<Lock>> {
-        let mut request = whole_file();
+        let mut request = whole_file(libc::F_WRLCK);
         // SAFETY: the descriptor is open for the whole call, and the third argument is the flock that this command takes.
         let outcome = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };
         if outcome == 0 {
-            return Ok(Some(Lock { file }));
+            let owner = std::process::id();
+            return Ok(Some(Lock { file, owner }));
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
@@ -76,7 +81,7 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        let mut request = whole_file();
+        let mut request = whole_file(libc::F_WRLCK);
         // SAFETY: as above; the kernel writes the flock that it is given.
         let outcome = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut request) };
         if outcome == 0 {
@@ -92,19 +97,77 @@ impl Lock {
     }
 }
 
-/// Waits until nobody else has a turn in a directory. The turn ends when what is given is dropped, and leaves no file.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            let mut request = whole_file(libc::F_UNLCK);
+            // SAFETY: as above.
+            unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };
+        }
+    }
+}
+
+/// A turn with an open file or directory, which one at a time has; it ends when it is dropped.
+///
+/// Source: flock(2).
+#[derive(Debug)]
+pub struct Turn {
+    file: File,
+    owner: u32,
+}
+
+impl Turn {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn wait(file: File) -> io::Result<Turn> {
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))?;
+        Ok(Turn::taken(file))
+    }
+
+    /// Takes it if nobody has it.
+    ///
+    /// # Errors
+    /// The file system's; that another has it is none but gives nothing.
+    pub fn attempt(file: File) -> io::Result<Option<Turn>> {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Turn::taken(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What it is a turn with.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn taken(file: File) -> Turn {
+        let owner = std::process::id();
+        Turn { file, owner }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        }
+    }
+}
+
+/// Waits until nobody else has a turn in a directory. It leaves no file.
 ///
 /// # Errors
 /// The file system's.
-pub fn turn(directory: &Path) -> io::Result<File> {
-    let directory = File::open(directory)?;
-    rustix::io::retry_on_intr(|| rustix::fs::flock(&directory, FlockOperation::LockExclusive))?;
-    Ok(directory)
+pub fn turn(directory: &Path) -> io::Result<Turn> {
+    Turn::wait(File::open(directory)?)
 }
 
-fn whole_file() -> libc::flock {
+fn whole_file(kind: libc::c_int) -> libc::flock {
     libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: 0,
         l_len: 0,
@@ -129,6 +192,32 @@ mod tests {
         drop(lock);
         assert!(!Lock::is_held(&path).unwrap());
         assert!(Lock::try_at(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_that_is_given_back_is_free_though_a_child_of_a_fork_has_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let lock = Lock::try_at(&path).unwrap().unwrap();
+        let turn = super::turn(directory.path()).unwrap();
+        let attempt = || Turn::attempt(File::open(directory.path()).unwrap()).unwrap();
+        // SAFETY: the child waits for the signal that ends it, and does nothing else.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                // SAFETY: it takes no argument.
+                unsafe { libc::pause() };
+            }
+        }
+        assert!(child > 0);
+        assert!(Lock::try_at(&path).unwrap().is_none());
+        assert!(attempt().is_none());
+        drop((lock, turn));
+        let free = (Lock::try_at(&path).unwrap().is_some(), attempt().is_some());
+        let child = rustix::process::Pid::from_raw(child).unwrap();
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+        rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap();
+        assert_eq!(free, (true, true));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
 use futures_util::stream::{self, StreamExt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use selur_protocol::Status;
-use selur_shim::ExecEnd;
+use selur_shim::{ExecEnd, without_signal};
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,7 +20,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
@@ -137,11 +137,20 @@ impl Target {
     }
 
     /// Writes bytes, if they are still taken.
-    pub(super) async fn write(&mut self, bytes: &[u8]) {
-        if let Some(input) = &mut self.input
-            && input.write_all(bytes).await.is_err()
+    pub(super) async fn write(&mut self, mut bytes: &[u8]) {
+        while let Some(input) = &self.input
+            && !bytes.is_empty()
         {
-            self.input = None;
+            let written = match input.writable().await {
+                // The host of this library may not ignore SIGPIPE.
+                Ok(()) => without_signal(|| input.try_write(bytes)),
+                Err(error) => Err(error),
+            };
+            match written {
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => self.input = None,
+            }
         }
     }
 

@@ -12,10 +12,9 @@ use crate::events;
 use crate::spec::check_volume_name;
 use crate::{ContainerSpec, EventKind, RuntimeError, Volume, VolumeOptions, Volumes};
 use futures_util::future::BoxFuture;
-use rustix::fs::FlockOperation;
 use rustix::rand::{GetRandomFlags, getrandom};
 use selur_protocol::{ContainerId, Status};
-use selur_shim::{Lock, Moment, SCHEMA_VERSION};
+use selur_shim::{Lock, Moment, SCHEMA_VERSION, Turn};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
@@ -340,11 +339,9 @@ fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Locks a directory as long as the file is open; nothing if another process has it, or if it is gone.
-fn claim(directory: &Path) -> Option<File> {
-    let file = File::open(directory).ok()?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
-    Some(file)
+/// A turn with a directory; nothing if another process has it, or if it is gone.
+fn claim(directory: &Path) -> Option<Turn> {
+    Turn::attempt(File::open(directory).ok()?).ok()?
 }
 
 fn random_name() -> Result<String, RuntimeError> {

@@ -6,13 +6,15 @@ use super::error::StoreError;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use selur_shim::without_signal;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 /// How long a credential helper may take: it may ask a person.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -218,9 +220,11 @@ async fn ask_helper(helper: &str, domain: &str) -> Result<Option<Credential>, St
         })?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let talk = async {
-        if let Some(mut stdin) = stdin {
-            // A helper that does not read its input says so by what it answers.
-            let _ = stdin.write_all(key.as_bytes()).await;
+        if let Some(stdin) = stdin {
+            // A pipe takes so little at once. A helper that does not read its input says so by what it answers; and the host of
+            // this library may not ignore SIGPIPE.
+            let mut stdin = std::fs::File::from(stdin.into_owned_fd()?);
+            let _ = without_signal(|| stdin.write_all(key.as_bytes()));
         }
         let mut answer = Vec::new();
         if let Some(stdout) = stdout {

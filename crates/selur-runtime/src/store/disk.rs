@@ -4,6 +4,7 @@ use super::error::{During, StoreError};
 use crate::hands::Hands;
 use ring::rand::SecureRandom;
 use rustix::fs::FlockOperation;
+use selur_shim::Turn;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -83,34 +84,26 @@ pub(super) fn remove_file(path: &Path) -> Result<(), StoreError> {
 #[derive(Debug)]
 pub(super) struct FileLock {
     // Held for its lock only.
-    _file: File,
+    _turn: Turn,
 }
 
 impl FileLock {
     /// Waits for the lock. For sections that last milliseconds.
     pub(super) fn wait(path: &Path) -> Result<FileLock, StoreError> {
-        let file = open_lock(path)?;
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-                Err(rustix::io::Errno::INTR) => {}
-                other => {
-                    other.during(|| format!("locking {}", path.display()))?;
-                    return Ok(FileLock { _file: file });
-                }
-            }
-        }
+        let turn = Turn::wait(open_lock(path)?).during(|| format!("locking {}", path.display()))?;
+        Ok(FileLock { _turn: turn })
     }
 
     /// The lock, if nobody holds it.
     pub(super) fn attempt(path: &Path) -> Result<Option<FileLock>, StoreError> {
         loop {
-            let file = open_lock(path)?;
-            if !try_lock(&file, path)? {
+            let attempt = Turn::attempt(open_lock(path)?);
+            let Some(turn) = attempt.during(|| format!("locking {}", path.display()))? else {
                 return Ok(None);
-            }
+            };
             // The one who held it before may have removed the file, and another made it anew.
-            if is_same_file(&file, path) {
-                return Ok(Some(FileLock { _file: file }));
+            if is_same_file(turn.file(), path) {
+                return Ok(Some(FileLock { _turn: turn }));
             }
         }
     }

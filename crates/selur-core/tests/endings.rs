@@ -1,0 +1,109 @@
+//! How streams end that somebody closes while they are read, or that nobody reads.
+
+mod support;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use selur_core::{Bridge, Command, EventOptions, Runtime, Status};
+use selur_runtime::{Done, Effect, EventStream, Observation, RuntimeError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use support::{over, simulated, until};
+use tokio_util::sync::CancellationToken;
+
+/// A runtime whose events never come, and how many streams of them have ended.
+#[derive(Default)]
+struct Silent(Arc<AtomicUsize>);
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Runtime for Silent {
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn perform(&self, _: Effect, _: CancellationToken) -> BoxFuture<'_, Result<Done, RuntimeError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Observation>, RuntimeError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn observations(&self) -> BoxStream<'static, Observation> {
+        futures_util::stream::pending().boxed()
+    }
+
+    fn events(&self, _: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {
+        let counted = Counted(self.0.clone());
+        let events = futures_util::stream::poll_fn(move |_| {
+            let _ = &counted;
+            std::task::Poll::Pending
+        });
+        Box::pin(std::future::ready(Ok(events.boxed())))
+    }
+}
+
+fn silent() -> (Bridge, Arc<AtomicUsize>) {
+    let runtime = Silent::default();
+    let ended = runtime.0.clone();
+    (over(Arc::new(runtime)), ended)
+}
+
+#[test]
+fn a_reader_that_is_closed_ends_what_it_reads() {
+    let (bridge, ended) = silent();
+    let reader = bridge.open_reader(Command::Events, &[]).expect("events");
+    reader.next_to_queue().expect("begun");
+    reader.close();
+    until("it has ended", || ended.load(Ordering::SeqCst) == 1);
+
+    let reader = bridge.open_reader(Command::Events, &[]).expect("events");
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| reader.next().expect_err("it is closed").status());
+        until("it is read", || reader.next_for(Duration::ZERO).is_err());
+        reader.close();
+        assert_eq!(reading.join().expect("the reader"), Status::Cancelled);
+    });
+    assert_eq!(ended.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_bridge_that_is_closed_ends_streams_that_nobody_reads() {
+    let (bridge, ended) = silent();
+    let stream = bridge.events(EventOptions::default()).expect("events");
+    let reader = bridge.open_reader(Command::Events, &[]).expect("events");
+    let untaken = bridge.request(Command::Events, &[]).expect("the id of a stream");
+    let gone = bridge.events(EventOptions::default()).expect("events");
+    drop(gone);
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    bridge.close();
+    assert_eq!(ended.load(Ordering::SeqCst), 4);
+    drop((stream, reader, untaken));
+    assert_eq!(ended.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_transfer_that_a_frame_began_is_given_up_at_its_deadline() {
+    let bridge = simulated().with_deadline(Some(Duration::from_millis(50)));
+    let fields = ["fault.test/hang:pull", r#"{"progress":true}"#];
+    let reader = bridge.open_reader(Command::PullImage, &fields).expect("begun");
+    let error = loop {
+        if let Err(error) = reader.next() {
+            break error;
+        }
+    };
+    assert_eq!(error.status(), Status::Timeout);
+}
