@@ -21,7 +21,7 @@ Exit codes:
   2        the arguments are wrong
   141      whoever read the output went away
 
-`selur run`, `exec`, `attach` and `start -a` end as the process did, or with
+`selur run`, `exec`, `attach`, `start -a` and `start -i` end as the process did, or with
   125      selur itself failed, or its arguments are wrong
   126      the command was found and cannot be executed
   127      the command was not found
@@ -38,14 +38,21 @@ const DETACHING: &str = "\
 In a terminal of the container's (-it), Ctrl-P Ctrl-Q leaves the container running and ends this command with 0. \
 Elsewhere signals are passed on to the container: Ctrl-C three times kills it.";
 
+const CREDENTIALS: &str = "\
+There is no `selur login`. A registry is told the name and the password that ~/.docker/config.json has for it, or the \
+credential helper that is named there; $DOCKER_CONFIG names another folder than ~/.docker. `docker login REGISTRY` writes \
+it, and so does `podman login --authfile ~/.docker/config.json REGISTRY`.";
+
 const FORMAT_HELP: &str = "\
 How to print: for people, or for programs
 
 With `json`, standard output carries one JSON document (ps, top, images, prune, inspect, info, version, demo, create, \
-run -d) or one JSON document a line (start, stop, kill, pause, resume, wait, rm, rmi, tag: one for each argument that \
-succeeded; logs, run, exec, attach, pull, push, load, events: one for each event; stats: one for each sample), and \
+run -d) or one JSON document a line (start, stop, restart, kill, pause, resume, wait, rm, rmi, tag: one for each \
+argument that succeeded; logs, run, exec, attach, pull, push, load, events: one for each event; stats: one for each sample), and \
 standard error one document \
-{\"error\":{\"status\",\"message\",\"advice\"}} for each failure.";
+{\"error\":{\"status\",\"message\",\"advice\"}} for each failure. Of a command that takes several containers, images \
+or volumes it also has \"container\", \"image\" or \"volume\": which one, as it was typed. What `rm -f` does not find is \
+{\"container\",\"done\":\"absent\"}.";
 
 /// Containers without a daemon, driven through one sealed WebAssembly kernel.
 #[derive(Debug, Parser)]
@@ -73,20 +80,23 @@ pub(crate) struct Global {
         global = true,
         value_name = "NAME",
         default_value = "auto",
+        allow_hyphen_values = true,
         help_heading = "Global options"
     )]
     pub(crate) runtime: RuntimeChoice,
-    /// The daemon's socket, for `--runtime docker` [default: $DOCKER_HOST, else the first that exists of
+    /// The daemon's socket, for `--runtime docker` alone [default: $DOCKER_HOST, else the first that exists of
     /// /var/run/docker.sock, $XDG_RUNTIME_DIR/podman/podman.sock and /run/podman/podman.sock]
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
     pub(crate) socket: Option<PathBuf>,
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "table", help_heading = "Global options",
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table", allow_hyphen_values = true,
+        help_heading = "Global options",
         help = "How to print: for people, or for programs", long_help = FORMAT_HELP)]
     pub(crate) format: Format,
     /// Give up on a request after this time: 30s, 500ms, 2m [default: never]
     ///
     /// It bounds each request (a pull, a create, a start, a wait…), not how long the container of `run` may run.
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration, help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration, allow_hyphen_values = true,
+        help_heading = "Global options")]
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -130,11 +140,14 @@ pub(crate) enum Command {
     Start(Start),
     /// End containers' processes: the stop signal, then SIGKILL
     Stop(Stop),
+    /// End containers' processes as stop does, and start them again
+    Restart(Stop),
     /// Send containers a signal
     Kill(Kill),
     /// Freeze containers
     Pause(Containers),
     /// Thaw paused containers
+    #[command(visible_alias = "unpause")]
     Resume(Containers),
     /// Wait until containers have ended for good; print their exit codes
     Wait(Containers),
@@ -153,6 +166,7 @@ pub(crate) enum Command {
     /// Print what happens to containers, images and volumes
     Events(Events),
     /// Fetch an image from its registry
+    #[command(after_help = CREDENTIALS)]
     Pull(Image),
     /// List the images of the store
     Images(Images),
@@ -161,6 +175,7 @@ pub(crate) enum Command {
     /// Take images from an OCI image layout or from what `docker save` wrote into the store
     Load(Load),
     /// Send an image of the store to its registry
+    #[command(after_help = CREDENTIALS)]
     Push(Image),
     /// Give an image of the store another name
     Tag(Tag),
@@ -170,6 +185,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Volume(Volume),
     /// Describe this machine, the backend and the kernel guest
+    ///
+    /// It ends with 1 where no backend can be opened, and says why.
     Info(Info),
     /// Print the versions
     Version,
@@ -178,15 +195,18 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages into a directory
-    #[command(hide = true)]
+    /// Write the manual pages into a directory: `man -l DIR/selur-run.1` shows one
     Man {
         /// The directory; it is made if it does not exist
         directory: PathBuf,
     },
-    /// Hold the bridge of a demo, to be killed
-    #[command(hide = true)]
-    DemoWorker,
+}
+
+/// The arguments of the process that holds a demo's bridge, to be killed. It is no command for people.
+#[derive(Debug, Parser)]
+pub(crate) struct DemoWorker {
+    #[command(flatten)]
+    pub(crate) global: Global,
 }
 
 #[derive(Debug, Args)]
@@ -206,7 +226,7 @@ pub(crate) struct Containers {
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
     /// How long to wait before SIGKILL [default: the container's own, else 10s]
-    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) time: Option<Duration>,
     #[command(flatten)]
     pub(crate) containers: Containers,
@@ -215,7 +235,13 @@ pub(crate) struct Stop {
 #[derive(Debug, Args)]
 pub(crate) struct Kill {
     /// Which signal: SIGTERM, TERM or 15
-    #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL")]
+    #[arg(
+        short,
+        long,
+        value_name = "SIGNAL",
+        default_value = "SIGKILL",
+        allow_hyphen_values = true
+    )]
     pub(crate) signal: String,
     #[command(flatten)]
     pub(crate) containers: Containers,

@@ -27,6 +27,8 @@ pub(crate) struct Failure {
     advice: String,
     exit_code: u8,
     is_quiet: bool,
+    /// `container`, `image` or `volume`, and which of several, as it was typed.
+    subject: Option<(&'static str, String)>,
 }
 
 impl Failure {
@@ -38,6 +40,7 @@ impl Failure {
             advice: advice.into(),
             exit_code: FAILED,
             is_quiet: false,
+            subject: None,
         }
     }
 
@@ -73,6 +76,20 @@ impl Failure {
                 "Free space on the disk, then try again.",
             ),
             io::ErrorKind::NotFound => (Status::InvalidRequest, "Check that the path is right."),
+            io::ErrorKind::IsADirectory => (Status::InvalidRequest, "Name a file: this is a directory."),
+            io::ErrorKind::NotADirectory => (
+                Status::InvalidRequest,
+                "Check that the path is right: a part of it is no directory.",
+            ),
+            io::ErrorKind::AlreadyExists => (
+                Status::InvalidRequest,
+                "Name another path: something else is there.",
+            ),
+            io::ErrorKind::ReadOnlyFilesystem => (
+                Status::PermissionDenied,
+                "Name a path on a file system that can be written to.",
+            ),
+            io::ErrorKind::InvalidData => (Status::InvalidRequest, "Write it in UTF-8."),
             _ => (
                 Status::InternalError,
                 "Try again; `selur info` describes this machine.",
@@ -90,6 +107,22 @@ impl Failure {
     pub(crate) fn with_advice(self, advice: impl Into<String>) -> Failure {
         Failure {
             advice: advice.into(),
+            ..self
+        }
+    }
+
+    /// The same failure in other words.
+    pub(crate) fn with_message(self, message: impl Into<String>) -> Failure {
+        Failure {
+            message: message.into(),
+            ..self
+        }
+    }
+
+    /// The same failure, which says which of several arguments it is about: programs are told its name as it was typed.
+    pub(crate) fn about(self, kind: &'static str, name: impl Into<String>) -> Failure {
+        Failure {
+            subject: Some((kind, name.into())),
             ..self
         }
     }
@@ -122,8 +155,11 @@ impl Failure {
         match format {
             Format::Json => {
                 let (status, message, advice) = (self.status, &self.message, &self.advice);
-                let error = serde_json::json!({ "error": { "status": status, "message": message, "advice": advice } });
-                output::note_json(&error);
+                let mut error = serde_json::json!({ "status": status, "message": message, "advice": advice });
+                if let Some((kind, name)) = &self.subject {
+                    error[*kind] = name.as_str().into();
+                }
+                output::note_json(&serde_json::json!({ "error": error }));
             }
             Format::Table => {
                 anstream::eprintln!("\x1b[1;31mselur:\x1b[0m {}", escape(&self.message));
@@ -175,15 +211,34 @@ const ADVISING: [&str; 40] = [
     "submit", "try", "use", "wait", "write",
 ];
 
-/// Splits a message in what is wrong and what to do; where it does not say, the status does.
+/// Splits a message in what is wrong and what to do; where it does not say, the status does. Behind both may stand what
+/// the operating system said.
 fn split(status: Status, message: &str) -> (String, String) {
-    if let Some((what, tail)) = message.rsplit_once(": ") {
+    let (words, cause) = match message.rsplit_once(": ") {
+        Some((words, cause)) if is_of_the_system(cause) => (words, Some(cause)),
+        _ => (message, None),
+    };
+    if let Some((what, tail)) = words.rsplit_once(": ") {
         let word = tail.split([' ', ',']).next().unwrap_or_default();
         if tail.starts_with('`') || ADVISING.contains(&word) {
-            return (what.to_owned(), sentence(tail));
+            let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+            return (format!("{what}{cause}"), sentence(&with_options(tail)));
         }
     }
     (message.to_owned(), advice(status).to_owned())
+}
+
+/// `File exists (os error 17)`, as the standard library writes it.
+fn is_of_the_system(cause: &str) -> bool {
+    let number = cause
+        .strip_suffix(')')
+        .and_then(|cause| cause.rsplit_once(" (os error "));
+    number.is_some_and(|(_, digits)| digits.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+/// The libraries name what every program has; this one has an option that goes before.
+fn with_options(advice: &str) -> String {
+    advice.replace("by SELUR_ROOT", "by --root or SELUR_ROOT")
 }
 
 /// `give more digits` as `Give more digits.`
@@ -238,6 +293,21 @@ mod tests {
                 "it is paused: wait, or stop it",
                 "it is paused",
                 "Wait, or stop it.",
+            ),
+            (
+                "cannot use /x as the state root: name another by SELUR_ROOT: File exists (os error 17)",
+                "cannot use /x as the state root: File exists (os error 17)",
+                "Name another by --root or SELUR_ROOT.",
+            ),
+            (
+                "\"/x\" cannot be mounted: make it first: No such file or directory (os error 2)",
+                "\"/x\" cannot be mounted: No such file or directory (os error 2)",
+                "Make it first.",
+            ),
+            (
+                "cannot read it: Input/output error (os error 5)",
+                "cannot read it: Input/output error (os error 5)",
+                advice(Status::InvalidState),
             ),
             (
                 "exec: \"no\": permission denied",

@@ -11,6 +11,7 @@ mod detach;
 mod failure;
 mod machine;
 mod output;
+mod place;
 mod progress;
 mod session;
 mod session_io;
@@ -20,7 +21,7 @@ mod terminal;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use cli::{Cli, Command};
+use cli::{Cli, Command, DemoWorker, Format};
 use failure::{Failure, RUN_FAILED};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,14 +35,30 @@ fn main() -> ExitCode {
     {
         return selur_shim::main(arguments.into_iter().skip(2));
     }
+    if arguments
+        .get(1)
+        .is_some_and(|first| first == demo::WORKER_SUBCOMMAND)
+    {
+        return hold_bridge(arguments);
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &arguments),
     };
-    match perform(&cli) {
+    end(perform(&cli), cli.global.format)
+}
+
+/// What a demo has done in a process of its own.
+fn hold_bridge(arguments: Vec<OsString>) -> ExitCode {
+    let DemoWorker { global } = DemoWorker::parse_from(arguments.into_iter().skip(1));
+    end(demo::worker(&global), global.format)
+}
+
+fn end(performed: Result<u8, Failure>, format: Format) -> ExitCode {
+    match performed {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            failure.print(cli.global.format);
+            failure.print(format);
             ExitCode::from(failure.exit_code())
         }
     }
@@ -51,13 +68,13 @@ fn perform(cli: &Cli) -> Result<u8, Failure> {
     let global = &cli.global;
     match &cli.command {
         Command::Demo(demo) => demo::demo(demo, global),
-        Command::DemoWorker => demo::worker(global),
         Command::Run(run) => commands::run::run(run, global),
         Command::Create(create) => commands::create::create(create, global),
         Command::Exec(exec) => commands::exec::exec(exec, global),
         Command::Attach(attach) => commands::attach::attach(attach, global),
         Command::Start(start) => commands::start::start(start, global),
         Command::Stop(stop) => commands::containers::stop(stop, global),
+        Command::Restart(stop) => commands::containers::restart(stop, global),
         Command::Kill(kill) => commands::containers::kill(kill, global),
         Command::Pause(containers) => commands::containers::pause(containers, global),
         Command::Resume(containers) => commands::containers::resume(containers, global),
@@ -102,7 +119,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if code != 0 && wants_json(arguments) {
         Failure::refused(&error.render().to_string())
             .with_exit_code(code)
-            .print(cli::Format::Json);
+            .print(Format::Json);
     } else {
         // Who closed the output wants to know nothing.
         let _ = error.print();
@@ -123,15 +140,25 @@ fn wants_json(arguments: &[OsString]) -> bool {
 }
 
 /// Whether refused arguments were meant for a command whose exit code is a process's: the first that is neither a global
-/// option nor the value of one tells.
+/// option nor the value of one tells, and with `start` what stands behind it.
 fn runs_a_program(arguments: &[OsString]) -> bool {
     let mut rest = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
     while let Some(argument) = rest.next() {
         match argument {
-            "--root" | "--runtime" | "--format" | "--timeout" => drop(rest.next()),
+            "--root" | "--runtime" | "--socket" | "--format" | "--timeout" => drop(rest.next()),
             _ if argument.starts_with('-') => {}
-            _ => return matches!(argument, "run" | "exec"),
+            "start" => return rest.any(connects),
+            _ => return matches!(argument, "run" | "exec" | "attach"),
         }
     }
     false
+}
+
+/// Whether it is an option with which `start` stays: `-a`, `-i`, both in one, or in words.
+fn connects(argument: &str) -> bool {
+    match argument.strip_prefix('-') {
+        Some(long) if long.starts_with('-') => matches!(long, "-attach" | "-interactive"),
+        Some(letters) => letters.contains(['a', 'i']),
+        None => false,
+    }
 }

@@ -43,6 +43,11 @@ pub(crate) fn note(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stderr(), "\x1b[2m{}\x1b[0m", escape(&text.to_string()));
 }
 
+/// Ends a line that somebody else began on the terminal. Who closed standard error wants to know nothing.
+pub(crate) fn end_line() {
+    let _ = writeln!(io::stderr());
+}
+
 /// Escapes what a terminal would act on: control characters (among them the 8-bit ones) and those that reorder or
 /// hide text.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {

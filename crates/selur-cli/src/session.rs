@@ -4,6 +4,7 @@
 use crate::cli::{Format, Global, RuntimeChoice};
 use crate::failure::Failure;
 use crate::output;
+use crate::place;
 use crate::progress::PullDisplay;
 use selur_core::{
     Backend, Bridge, Command, GuestFacts, Image, LogEntry, LogOptions, PruneOptions, Pruned, Pushed,
@@ -36,6 +37,8 @@ impl Session {
             RuntimeChoice::Docker => (Backend::Docker, false),
             RuntimeChoice::Simulated => (Backend::Simulated, true),
         };
+        place::check_socket(global)?;
+        place::check_root(global)?;
         let mut builder = Bridge::builder()
             .backend(backend)
             .default_deadline(global.timeout);
@@ -222,6 +225,11 @@ impl Session {
     /// The name of what performs the effects.
     pub(crate) fn backend(&self) -> &'static str {
         self.bridge.info().backend
+    }
+
+    /// Whether a stop that nobody waits for goes on to its SIGKILL: a shim's does.
+    pub(crate) fn stops_alone(&self) -> bool {
+        self.backend() == "oci"
     }
 
     /// What stands behind it: the name and the version of a daemon, if there is one.

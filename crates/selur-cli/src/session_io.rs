@@ -319,7 +319,7 @@ impl Outcome {
     ///
     /// # Errors
     /// Nobody knows how the process ended, or the output is closed.
-    pub(crate) fn finish(self, format: Format) -> Result<u8, Failure> {
+    pub(crate) fn finish(self, container: &str, format: Format) -> Result<u8, Failure> {
         match self {
             Outcome::Ended(code) => {
                 if format == Format::Json {
@@ -329,7 +329,10 @@ impl Outcome {
             }
             Outcome::Detached => {
                 // The cursor stands behind what the process wrote last.
-                output::note("\ndetached: the container goes on; `selur attach` comes back to it");
+                output::end_line();
+                output::note(format_args!(
+                    "detached: the container goes on; `selur attach {container}` comes back to it"
+                ));
                 Ok(0)
             }
         }

@@ -15,10 +15,10 @@ pub(crate) struct Exec {
     #[arg(short, long)]
     pub(crate) tty: bool,
     /// Run as: user or user:group, names or numbers [default: as the container does]
-    #[arg(short, long)]
+    #[arg(short, long, allow_hyphen_values = true)]
     pub(crate) user: Option<String>,
     /// The working directory in the container [default: the container's]
-    #[arg(short, long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH", allow_hyphen_values = true)]
     pub(crate) workdir: Option<String>,
     /// Set a variable; KEY alone takes its value from here
     #[arg(short, long, value_name = "KEY[=VALUE]")]
@@ -55,11 +55,11 @@ pub(crate) struct Logs {
     /// Go on as the container writes, until it has ended
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Only the last so many lines
-    #[arg(short = 'n', long, value_name = "LINES")]
-    pub(crate) tail: Option<usize>,
+    /// Only the last so many lines [default: all]
+    #[arg(short = 'n', long, value_name = "LINES", value_parser = tail, allow_hyphen_values = true)]
+    pub(crate) tail: Option<Tail>,
     /// Only what was written since then: 10m ago, 2026-01-31T12:00:00Z or seconds since 1970
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     pub(crate) since: Option<Moment>,
     /// Say when each line was written, in UTC
     #[arg(short, long)]
@@ -95,14 +95,28 @@ pub(crate) struct Top {
 #[derive(Debug, Args)]
 pub(crate) struct Events {
     /// Also what happened since then: 10m ago, 2026-01-31T12:00:00Z or seconds since 1970
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     pub(crate) since: Option<Moment>,
     /// Print what is known, and end; all of it unless --since says
     #[arg(long)]
     pub(crate) until_now: bool,
     /// Only these: container=, image=, volume= or kind=; what is said twice is either
-    #[arg(short, long, value_name = "KEY=VALUE")]
+    #[arg(short, long, value_name = "KEY=VALUE", allow_hyphen_values = true)]
     pub(crate) filter: Vec<String>,
+}
+
+/// How many of the last lines; none is all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail(pub(crate) Option<usize>);
+
+fn tail(text: &str) -> Result<Tail, String> {
+    match text {
+        "all" => Ok(Tail(None)),
+        text => text
+            .parse()
+            .map(|lines| Tail(Some(lines)))
+            .map_err(|_| "write how many lines, or all".to_owned()),
+    }
 }
 
 /// A moment, in nanoseconds since the Unix epoch.

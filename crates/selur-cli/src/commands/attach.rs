@@ -5,7 +5,7 @@ use crate::failure::{Failure, as_run};
 use crate::session::Session;
 use crate::session_io::{Detaching, Wiring, converse};
 use crate::signals::{self, ENDING, FORWARDED, Relay};
-use selur_core::AttachOptions;
+use selur_core::{AttachOptions, Status};
 use std::sync::Arc;
 
 /// Connects to a container until it ends, and answers what its process ended with.
@@ -30,8 +30,15 @@ fn perform(session: &Arc<Session>, attach: &Attach, global: &Global) -> Result<u
         detaching: Detaching::ByKeys,
         format: global.format,
     };
-    let (opener, id) = (Arc::clone(session), inspection.id.clone());
-    let open = move || Ok(opener.bridge().attach(&id, options)?.into());
+    let (opener, id, named) = (
+        Arc::clone(session),
+        inspection.id.clone(),
+        attach.container.clone(),
+    );
+    let open = move || {
+        let opened = opener.bridge().attach(&id, options);
+        Ok(opened.map_err(|error| refused(error, &id, &named))?.into())
+    };
     let mut relay = Relay::new(session.bridge(), inspection.id, global.format);
     let outcome = match attach.no_stdin {
         true => converse(wiring, &ENDING, open, |signal| {
@@ -39,5 +46,18 @@ fn perform(session: &Arc<Session>, attach: &Attach, global: &Global) -> Result<u
         }),
         false => converse(wiring, &FORWARDED, open, |signal| relay.pass_on(signal)),
     };
-    outcome?.finish(global.format)
+    outcome?.finish(&attach.container, global.format)
+}
+
+/// The bridge is asked by the id, which nobody can take meanwhile; who typed a name is told of that.
+fn refused(error: selur_core::Error, id: &str, named: &str) -> Failure {
+    let failure = Failure::from(error);
+    let message = failure.message().replace(id, named);
+    let failure = failure.with_message(message);
+    if failure.status() != Status::InvalidState.name() || !failure.message().contains("is stopped") {
+        return failure;
+    }
+    failure.with_advice(format!(
+        "`selur logs {named}` shows what it wrote, and `selur start -a {named}` starts it and stays."
+    ))
 }

@@ -3,6 +3,7 @@
 use crate::cli::{Format, Global, RuntimeChoice};
 use crate::failure::{FAILED, Failure};
 use crate::output::{self, Table};
+use crate::place;
 use crate::session;
 use selur_core::doctor::{self, Checkup, Subject, Summary};
 use selur_core::{DockerOptions, OciOptions};
@@ -10,8 +11,9 @@ use selur_core::{DockerOptions, OciOptions};
 /// Examines this machine; 0 if the chosen runtime can run here.
 ///
 /// # Errors
-/// The output is closed.
+/// The state root has no name, or the output is closed.
 pub(crate) fn check(global: &Global) -> Result<u8, Failure> {
+    place::check_root(global)?;
     let chosen = match global.runtime {
         RuntimeChoice::Auto | RuntimeChoice::Oci => Subject::oci_of_this_user(),
         RuntimeChoice::Docker => Subject::Docker,

@@ -1,4 +1,5 @@
-//! The commands that take containers and ask the same of each: start, stop, kill, pause, resume, wait, inspect, rm.
+//! The commands that take containers and ask the same of each: start, stop, restart, kill, pause, resume, wait, inspect,
+//! rm.
 //!
 //! One container that refuses does not keep the others from being asked; the command then ends with 1.
 
@@ -8,6 +9,7 @@ use crate::output;
 use crate::session::Session;
 use selur_core::{Bridge, Deletion, Signal, Status};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Starts containers.
 ///
@@ -21,9 +23,36 @@ pub(super) fn start(containers: &Containers, global: &Global) -> Result<u8, Fail
 
 /// Ends containers' processes.
 pub(crate) fn stop(stop: &Stop, global: &Global) -> Result<u8, Failure> {
-    each(&stop.containers, global, "stopped", |bridge, container| {
-        Ok(bridge.stop_container(container, stop.time)?)
+    ask(&stop.containers, global, |session, container| {
+        end(session, container, stop.time)?;
+        print_done(session, container, "stopped")
     })
+}
+
+/// Ends containers' processes and starts them again.
+pub(crate) fn restart(stop: &Stop, global: &Global) -> Result<u8, Failure> {
+    ask(&stop.containers, global, |session, container| {
+        end(session, container, stop.time)?;
+        session.bridge().start_container(container)?;
+        print_done(session, container, "restarted")
+    })
+}
+
+fn end(session: &Session, container: &str, time: Option<Duration>) -> Result<(), Failure> {
+    let Err(error) = session.bridge().stop_container(container, time) else {
+        return Ok(());
+    };
+    let failure = Failure::from(error);
+    if failure.status() != Status::Timeout.name() {
+        return Err(failure);
+    }
+    let goes_on = match session.stops_alone() {
+        true => "the stop goes on",
+        false => "it was told to end",
+    };
+    let message = format!("{container:?}: the deadline passed before it ended: {goes_on}");
+    let advice = format!("`selur wait {container}` waits for its end; --timeout gives it more time.");
+    Err(failure.with_message(message).with_advice(advice))
 }
 
 /// Sends a signal.
@@ -62,18 +91,17 @@ pub(crate) fn rm(rm: &Rm, global: &Global) -> Result<u8, Failure> {
     } else {
         Deletion::Plain
     };
-    each(
-        &rm.containers,
-        global,
-        "removed",
-        |bridge, container| match bridge.delete_container(container, deletion) {
-            Err(error) if rm.force && error.status() == Status::ContainerNotFound => Ok(()),
+    ask(&rm.containers, global, |session, container| {
+        let done = match session.bridge().delete_container(container, deletion) {
+            Ok(()) => "removed",
+            Err(error) if rm.force && error.status() == Status::ContainerNotFound => "absent",
             Err(error) if error.status() == Status::InvalidState => {
-                Err(Failure::from(error).with_advice("Stop it first, or use `selur rm -f`."))
+                return Err(Failure::from(error).with_advice("Stop it first, or use `selur rm -f`."));
             }
-            result => Ok(result?),
-        },
-    )
+            Err(error) => return Err(error.into()),
+        };
+        print_done(session, container, done)
+    })
 }
 
 /// Waits for containers' ends and prints their exit codes, a line for each.
@@ -112,7 +140,7 @@ pub(crate) fn inspect(containers: &Containers, global: &Global) -> Result<u8, Fa
     Ok(code)
 }
 
-/// Does the same to each container and prints its name, or `{"container", "done"}`.
+/// Does the same to each container and says so.
 fn each(
     containers: &Containers,
     global: &Global,
@@ -121,13 +149,18 @@ fn each(
 ) -> Result<u8, Failure> {
     ask(containers, global, |session, container| {
         action(session.bridge(), container)?;
-        if session.is_json() {
-            output::json(&json!({ "container": container, "done": done }))?;
-        } else {
-            output::line(output::escape(container))?;
-        }
-        Ok(())
+        print_done(session, container, done)
     })
+}
+
+/// Prints the container's name, or `{"container", "done"}`.
+fn print_done(session: &Session, container: &str, done: &str) -> Result<(), Failure> {
+    if session.is_json() {
+        output::json(&json!({ "container": container, "done": done }))?;
+    } else {
+        output::line(output::escape(container))?;
+    }
+    Ok(())
 }
 
 /// Asks for each container; prints failures and goes on.
@@ -142,7 +175,10 @@ fn ask(
         match action(&session, container) {
             Ok(()) => {}
             Err(failure) if failure.exit_code() == FAILED => {
-                session.explain(failure).print(global.format);
+                session
+                    .explain(failure)
+                    .about("container", container)
+                    .print(global.format);
                 code = FAILED;
             }
             Err(failure) => return Err(failure),

@@ -9,6 +9,8 @@ use crate::session::Session;
 use selur_core::{ContainerId, ContainerSpec, CreateOptions, NetworkMode, PullPolicy, SpecError, Status};
 use selur_protocol::{ContainerName, ImageReference};
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 
 /// Makes a container and prints its id.
 ///
@@ -63,7 +65,11 @@ pub(crate) fn options(create: &Create) -> Result<CreateOptions, Failure> {
     Ok(match &create.name {
         Some(name) => {
             // The kernel refuses it as well, but only after the image was pulled.
-            ContainerName::parse(name)?;
+            ContainerName::parse(name).map_err(|reason| {
+                let failure = Failure::from(reason);
+                let message = format!("--name {name:?}: {}", failure.message());
+                failure.with_message(message)
+            })?;
             options.name(name.as_str())
         }
         None => options,
@@ -75,9 +81,24 @@ fn base(create: &Create) -> Result<ContainerSpec, Failure> {
     let Some(path) = &create.spec else {
         return Ok(ContainerSpec::default());
     };
-    let json = std::fs::read_to_string(path)
-        .map_err(|error| Failure::io(format_args!("cannot read {}", path.display()), &error))?;
-    ContainerSpec::from_json(&json).map_err(refused)
+    let (name, json) = if path.as_os_str() == "-" {
+        if std::io::stdin().is_terminal() {
+            return Err(Failure::new(
+                Status::InvalidRequest,
+                "standard input is a terminal, which holds no specification",
+                "Pipe one into it: `cat spec.json | selur create --spec - IMAGE`.",
+            ));
+        }
+        ("standard input".into(), std::io::read_to_string(std::io::stdin()))
+    } else {
+        (path.to_string_lossy(), std::fs::read_to_string(path))
+    };
+    let json = json.map_err(|error| Failure::io(format_args!("cannot read {name}"), &error))?;
+    ContainerSpec::from_json(&json).map_err(|error| {
+        // Where the text breaks off in a field's name, the path to that field ends with a question mark.
+        let words = error.to_string().replacen(": ?: ", ": ", 1);
+        refused(error).with_message(format!("{name}: {words}"))
+    })
 }
 
 /// What is run, as whom, and what becomes of it. What is not said stays as it is; lists grow.
@@ -96,12 +117,11 @@ fn say_how(spec: &mut ContainerSpec, create: &Create, command: &[String]) -> Res
     if !command.is_empty() {
         spec.command = Some(command.to_vec());
     }
-    spec.environment
-        .extend(create.env.iter().filter_map(|entry| variable(entry)));
+    spec.environment.extend(variables(&create.env)?);
     set(&mut spec.working_directory, &create.workdir);
     set(&mut spec.user, &create.user);
     set(&mut spec.stop_signal, &create.stop_signal);
-    spec.labels.extend(create.label.iter().map(|label| pair(label)));
+    spec.labels.extend(pairs(&create.label)?);
     spec.stdin |= create.interactive;
     spec.terminal |= create.tty;
     // What had to be pulled has been pulled with its progress shown, before the create: see `fetch`.
@@ -154,8 +174,13 @@ fn say_where(spec: &mut ContainerSpec, create: &Create) -> Result<(), Failure> {
     if create.cpus.is_some() {
         spec.resources.cpus = create.cpus;
     }
-    if create.pids_limit.is_some() {
-        spec.resources.pids = create.pids_limit;
+    if let Some(text) = &create.pids_limit {
+        let pids = text.parse().map_err(|_| {
+            let message = format!("--pids-limit: {text:?} is out of its range");
+            let advice = "Give a whole number from 1 to 4194304.";
+            Failure::new(Status::InvalidRequest, message, advice)
+        })?;
+        spec.resources.pids = Some(pids);
     }
     spec.read_only_root |= create.read_only;
     let names =
@@ -202,17 +227,34 @@ fn refuse_what_is_not_built(create: &Create) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `KEY=VALUE` as it is; `KEY` with the value that it has here, or nothing.
-pub(crate) fn variable(entry: &str) -> Option<String> {
-    if entry.contains('=') {
-        return Some(entry.to_owned());
-    }
-    Some(format!("{entry}={}", std::env::var(entry).ok()?))
+/// Of each `KEY=VALUE` itself; of `KEY` that with the value which it has here, or nothing.
+///
+/// # Errors
+/// There is no key.
+pub(crate) fn variables(entries: &[String]) -> Result<Vec<String>, Failure> {
+    let read = |entry: &String| match entry.split_once('=').map_or(entry.as_str(), |(key, _)| key) {
+        "" => Some(Err(without_name("--env", "variable of the environment", entry))),
+        key if key.len() < entry.len() => Some(Ok(entry.clone())),
+        key => Some(Ok(format!("{key}={}", std::env::var(key).ok()?))),
+    };
+    entries.iter().filter_map(read).collect()
 }
 
-pub(crate) fn pair(label: &str) -> (String, String) {
-    let (key, value) = label.split_once('=').unwrap_or((label, ""));
-    (key.to_owned(), value.to_owned())
+/// The keys and values of labels.
+///
+/// # Errors
+/// There is no key.
+pub(crate) fn pairs(labels: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let read = |label: &String| match label.split_once('=').unwrap_or((label, "")) {
+        ("", _) => Err(without_name("--label", "label", label)),
+        (key, value) => Ok((key.to_owned(), value.to_owned())),
+    };
+    labels.iter().map(read).collect()
+}
+
+fn without_name(option: &str, what: &str, text: &str) -> Failure {
+    let message = format!("{option}: {text:?} names no {what}");
+    Failure::new(Status::InvalidRequest, message, "Write KEY=VALUE or KEY.")
 }
 
 fn refused(error: SpecError) -> Failure {

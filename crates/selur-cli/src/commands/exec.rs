@@ -1,6 +1,7 @@
 //! `exec`: a further program in a running container, connected to this one's input and output.
 
-use super::create::variable;
+use super::create::variables;
+use super::run;
 use crate::cli::{Exec, Global};
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, as_run};
 use crate::session::Session;
@@ -32,7 +33,7 @@ fn perform(exec: &Exec, global: &Global) -> Result<u8, Failure> {
     };
     let spec = ExecSpec {
         command: command.to_vec(),
-        environment: exec.env.iter().filter_map(|entry| variable(entry)).collect(),
+        environment: variables(&exec.env)?,
         working_directory: exec.workdir.clone(),
         user: exec.user.clone(),
         terminal: exec.tty,
@@ -47,13 +48,13 @@ fn perform(exec: &Exec, global: &Global) -> Result<u8, Failure> {
         format: global.format,
     };
     let session = Arc::new(Session::open(global)?);
-    let (opener, container) = (Arc::clone(&session), container.clone());
+    let (opener, asked) = (Arc::clone(&session), container.clone());
     let open = move || {
-        let opened = opener.bridge().exec(&container, &spec);
+        let opened = opener.bridge().exec(&asked, &spec);
         Ok(opened.map_err(|error| opener.explain(refused(error)))?.into())
     };
     let leave = |signal| Err(Failure::quiet(signals::exit_code(signal)));
-    converse(wiring, &ENDING, open, leave)?.finish(global.format)
+    converse(wiring, &ENDING, open, leave)?.finish(container, global.format)
 }
 
 /// 126 and 127 as shells and Docker have them. The runtime says which it is at the end of its message.
@@ -64,9 +65,7 @@ fn refused(error: selur_core::Error) -> Failure {
         (true, _) => failure
             .with_advice("Name a program that the container has, by its path or on its PATH.")
             .with_exit_code(NOT_FOUND),
-        (_, true) => failure
-            .with_advice("Name a program that may be executed and is built for this machine.")
-            .with_exit_code(CANNOT_EXECUTE),
+        (_, true) => run::cannot_execute(failure, "the container"),
         _ => failure,
     }
 }

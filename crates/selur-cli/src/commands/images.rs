@@ -140,7 +140,10 @@ pub(crate) fn rmi(rmi: &Rmi, global: &Global) -> Result<u8, Failure> {
             Ok(()) if session.is_json() => output::json(&json!({ "image": image, "done": "removed" }))?,
             Ok(()) => output::line(output::escape(image))?,
             Err(failure) => {
-                session.explain(failure).print(global.format);
+                session
+                    .explain(failure)
+                    .about("image", image)
+                    .print(global.format);
                 code = FAILED;
             }
         }

@@ -16,7 +16,7 @@ pub(crate) fn logs(logs: &Logs, global: &Global) -> Result<u8, Failure> {
     let session = Session::open(global)?;
     let options = LogOptions {
         follow: logs.follow,
-        tail_lines: logs.tail,
+        tail_lines: logs.tail.and_then(|tail| tail.0),
         since_ns: logs.since.map(|since| since.0),
         stdout: !logs.stderr,
         stderr: !logs.stdout,

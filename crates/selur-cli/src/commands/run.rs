@@ -1,6 +1,7 @@
 //! `run`: a container from image to exit code.
 
 use super::create::{fetch, options, print_id};
+use super::ps::short;
 use crate::cli::{Format, Global, Pull, Run};
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, as_run};
 use crate::output;
@@ -20,6 +21,9 @@ use std::sync::{Arc, OnceLock};
 /// # Errors
 /// 125 if selur failed, 126 if the command cannot be executed, 127 if it was not found.
 pub(crate) fn run(run: &Run, global: &Global) -> Result<u8, Failure> {
+    if run.detach && run.rm {
+        return Err(as_run(nobody_would_remove()));
+    }
     let options = options(&run.create).map_err(as_run)?;
     let session = Arc::new(Session::open(global).map_err(as_run)?);
     if run.detach {
@@ -28,6 +32,15 @@ pub(crate) fn run(run: &Run, global: &Global) -> Result<u8, Failure> {
         attached(&session, options, run, global)
     }
     .map_err(as_run)
+}
+
+/// A process of ours could wait for the end, and then there would be a daemon.
+fn nobody_would_remove() -> Failure {
+    Failure::new(
+        Status::InvalidRequest,
+        "-d ends this command while the container runs, and without a daemon nobody is there to remove it for --rm",
+        "Leave --rm out and remove it later: `selur wait NAME && selur rm NAME`; or leave -d out.",
+    )
 }
 
 fn detached(
@@ -84,7 +97,16 @@ fn attached(
     let outcome = outcome?;
     removal?;
     session.remind("this container ended with this command");
-    outcome.finish(global.format)
+    let id = made.get().map(|id| short(&id.to_string())).unwrap_or_default();
+    let container = run.create.name.as_deref().unwrap_or(&id);
+    let is_left = matches!(outcome, Outcome::Detached);
+    let code = outcome.finish(container, global.format)?;
+    if is_left && run.rm {
+        output::note(format_args!(
+            "it stays when it ends, although --rm was given: `selur rm {container}` removes it then"
+        ));
+    }
+    Ok(code)
 }
 
 /// Makes, connects and starts the container; every step may take long, and signals are heard meanwhile.
@@ -185,9 +207,17 @@ fn refused_start(bridge: &Bridge, id: ContainerId, error: selur_core::Error) -> 
         Some(NOT_FOUND) => failure
             .with_advice("Name a program that the image has, by its path or on its PATH.")
             .with_exit_code(NOT_FOUND),
-        Some(CANNOT_EXECUTE) => failure
-            .with_advice("Name a program that may be executed and is built for this machine.")
-            .with_exit_code(CANNOT_EXECUTE),
+        Some(CANNOT_EXECUTE) => cannot_execute(failure, "the image"),
         _ => failure,
     }
+}
+
+/// 126, which also stands for a working directory that cannot be entered.
+pub(super) fn cannot_execute(failure: Failure, within: &str) -> Failure {
+    // The words are runc's.
+    let advice = match failure.message().contains("chdir to cwd") {
+        true => format!("Name a directory that {within} has and the user may enter: -w."),
+        false => "Name a program that may be executed and is built for this machine.".to_owned(),
+    };
+    failure.with_advice(advice).with_exit_code(CANNOT_EXECUTE)
 }

@@ -20,11 +20,11 @@ pub(crate) fn start(start: &Start, global: &Global) -> Result<u8, Failure> {
     }
     let [container] = &start.containers.containers[..] else {
         let message = "one container can be connected to at a time";
-        return Err(Failure::new(
+        return Err(as_run(Failure::new(
             Status::InvalidRequest,
             message,
             "Leave -a and -i out, or name one container.",
-        ));
+        )));
     };
     let session = Arc::new(Session::open(global).map_err(as_run)?);
     connected(&session, start, container, global).map_err(|failure| as_run(session.explain(failure)))
@@ -47,7 +47,7 @@ fn connected(session: &Arc<Session>, start: &Start, container: &str, global: &Gl
     let opener = Arc::clone(session);
     let open = move || open(&opener, id, &inspection.state, wiring);
     let mut relay = Relay::new(session.bridge(), id.to_string(), global.format);
-    converse(wiring, &FORWARDED, open, |signal| relay.pass_on(signal))?.finish(global.format)
+    converse(wiring, &FORWARDED, open, |signal| relay.pass_on(signal))?.finish(container, global.format)
 }
 
 /// Connects and starts. One that has ended cannot be connected to before, so what it writes is read in its log.

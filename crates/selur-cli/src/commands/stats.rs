@@ -44,10 +44,11 @@ pub(crate) fn stats(arguments: &Arguments, global: &Global) -> Result<u8, Failur
         tell: news,
         rows: BTreeMap::new(),
         order: Vec::new(),
+        is_named: !arguments.containers.is_empty(),
         code: 0,
     };
     // Heard before the list is read, so that no start falls in between.
-    let events = match arguments.containers.is_empty() && !arguments.no_stream {
+    let events = match !watch.is_named && !arguments.no_stream {
         true => Some(session.bridge().events(EventOptions::default())?),
         false => None,
     };
@@ -91,6 +92,8 @@ struct Watch<'a> {
     rows: BTreeMap<String, Row>,
     /// The ids as they were named, or as they were found.
     order: Vec<String>,
+    /// Whether they were named. Who names none gets what there is.
+    is_named: bool,
     code: u8,
 }
 
@@ -106,14 +109,17 @@ impl Watch<'_> {
     fn chosen(&mut self, named: &[String]) -> Result<Vec<Inspection>, Failure> {
         let bridge = self.session.bridge();
         if named.is_empty() {
-            return super::ps::containers(self.session, false);
+            let mut running = super::ps::containers(self.session, false)?;
+            // Between two lives a container uses nothing.
+            running.retain(|container| container.state != "restarting");
+            return Ok(running);
         }
         let mut chosen: Vec<Inspection> = Vec::new();
         for container in named {
             match bridge.inspect_container(container) {
                 Ok(inspection) if chosen.iter().any(|other| other.id == inspection.id) => {}
                 Ok(inspection) => chosen.push(inspection),
-                Err(error) => self.refuse(error.into()),
+                Err(error) => self.refuse(Failure::from(error).about("container", container)),
             }
         }
         Ok(chosen)
@@ -144,7 +150,6 @@ impl Watch<'_> {
 
     /// Prints what is used now.
     fn once(mut self, chosen: Vec<Inspection>) -> Result<u8, Failure> {
-        let is_named = |failure: &Failure| failure.status() != Status::ContainerNotFound.name();
         for inspection in chosen {
             self.add(inspection);
         }
@@ -156,7 +161,9 @@ impl Watch<'_> {
                 match sample(self.session.bridge(), &id) {
                     Ok(stats) => self.sampled(&id, stats),
                     Err(failure) => {
-                        if round == 0 && is_named(&failure) {
+                        // One that has ended since the list was read is none of all that run.
+                        let ended = [Status::ContainerNotFound.name(), Status::InvalidState.name()];
+                        if round == 0 && (self.is_named || !ended.contains(&failure.status())) {
                             self.refuse(failure);
                         }
                         self.remove(&id);

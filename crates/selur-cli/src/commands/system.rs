@@ -1,9 +1,10 @@
 //! The commands about selur itself: info, version, completions, man.
 
 use crate::cli::{Cli, Format, Global};
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure};
 use crate::machine;
 use crate::output;
+use crate::place;
 use crate::session::{Session, guest};
 use clap::CommandFactory;
 use serde_json::json;
@@ -29,7 +30,7 @@ pub(crate) fn version(global: &Global) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Describes the bridge and the machine that it stands on: also where no bridge can be opened, and why.
+/// Describes the bridge and the machine that it stands on; 1 where no bridge can be opened, and why.
 ///
 /// # Errors
 /// The output is closed, or the guest does not load here.
@@ -44,13 +45,15 @@ pub(crate) fn info(global: &Global) -> Result<u8, Failure> {
         ),
         Err(failure) => (None, None, None, Some(failure.message().to_owned())),
     };
+    let (state_root, socket) = (place::state_root(global), place::socket(global));
+    let code = if problem.is_none() { 0 } else { FAILED };
     if global.format == Format::Json {
         let version = env!("CARGO_PKG_VERSION");
         output::json(&json!({
             "selur": version, "backend": backend, "engine": engine, "rootless_ids": rootless_ids, "problem": problem,
-            "guest": guest, "machine": machine,
+            "state_root": state_root, "socket": socket, "guest": guest, "machine": machine,
         }))?;
-        return Ok(0);
+        return Ok(code);
     }
     let fact = |name: &str, text: &str| output::line(format_args!("{name:<14} {}", output::escape(text)));
     fact("selur", env!("CARGO_PKG_VERSION"))?;
@@ -60,6 +63,11 @@ pub(crate) fn info(global: &Global) -> Result<u8, Failure> {
     }
     if let Some(problem) = problem {
         fact("problem", &problem)?;
+    }
+    for (name, place) in [("state root", state_root), ("socket", socket)] {
+        if let Some(place) = place {
+            fact(name, &place.display().to_string())?;
+        }
     }
     fact(
         "guest",
@@ -84,7 +92,7 @@ pub(crate) fn info(global: &Global) -> Result<u8, Failure> {
     for missing in &machine.missing {
         fact("missing", &format!("{}: {}", missing.what, missing.remedy))?;
     }
-    Ok(0)
+    Ok(code)
 }
 
 /// Prints a completion script.

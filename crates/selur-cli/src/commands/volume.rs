@@ -1,6 +1,6 @@
 //! The commands about named volumes: create, ls, rm, inspect.
 
-use super::create::pair;
+use super::create::pairs;
 use crate::age;
 use crate::cli::{Format, Global, Volume, VolumeCreate, VolumeLs, Volumes};
 use crate::failure::{FAILED, Failure};
@@ -23,7 +23,7 @@ pub(crate) fn volume(volume: &Volume, global: &Global) -> Result<u8, Failure> {
 }
 
 fn make(session: &Session, create: &VolumeCreate, format: Format) -> Result<u8, Failure> {
-    let labels = create.label.iter().map(|label| pair(label)).collect();
+    let labels = pairs(&create.label)?;
     let options = selur_core::VolumeOptions { labels };
     let code = each(&create.volumes, format, "created", session, |name| {
         session.create_volume(name, &options)
@@ -52,7 +52,7 @@ fn each(
             Ok(()) if format == Format::Json => output::json(&json!({ "volume": name, "done": done }))?,
             Ok(()) => output::line(output::escape(name))?,
             Err(failure) => {
-                session.explain(failure).print(format);
+                session.explain(failure).about("volume", name).print(format);
                 code = FAILED;
             }
         }
@@ -92,7 +92,7 @@ fn inspect(session: &Session, volumes: &Volumes, format: Format) -> Result<u8, F
         match session.inspect_volume(name) {
             Ok(volume) => found.push(volume),
             Err(failure) => {
-                session.explain(failure).print(format);
+                session.explain(failure).about("volume", name).print(format);
                 code = FAILED;
             }
         }

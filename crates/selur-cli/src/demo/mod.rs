@@ -11,7 +11,7 @@ mod report;
 mod story;
 mod worker;
 
-pub(crate) use worker::worker;
+pub(crate) use worker::{WORKER_SUBCOMMAND, worker};
 
 use crate::cli::{Demo, Global};
 use crate::failure::Failure;

@@ -57,6 +57,9 @@ pub(super) struct Reply {
     pub(super) error: Option<(String, String, String)>,
 }
 
+/// The first argument with which this program holds a demo's bridge.
+pub(crate) const WORKER_SUBCOMMAND: &str = "demo-worker";
+
 /// A bridge that takes orders: in a process of its own, or (simulated) in this one.
 pub(super) enum Worker {
     Process(WorkerProcess),
@@ -78,9 +81,15 @@ impl Worker {
         let failed = |error: std::io::Error| Failure::io("cannot start the bridge's process", &error);
         let mut command = std::process::Command::new(std::env::current_exe().map_err(failed)?);
         command
-            .arg("--root")
-            .arg(root)
-            .args(["--runtime", "oci", "--format", "json", "demo-worker"]);
+            .args([
+                WORKER_SUBCOMMAND,
+                "--runtime",
+                "oci",
+                "--format",
+                "json",
+                "--root",
+            ])
+            .arg(root);
         // A group of its own: Ctrl-C is the demo's to handle.
         command
             .process_group(0)

@@ -3,7 +3,7 @@
 use crate::process::{Running, command, selur};
 use std::process::Stdio;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 31] = [
     "demo",
     "run",
     "create",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 26] = [
     "attach",
     "start",
     "stop",
+    "restart",
     "kill",
     "pause",
     "resume",
@@ -26,10 +27,14 @@ const COMMANDS: [&str; 26] = [
     "images",
     "rmi",
     "load",
+    "push",
+    "tag",
+    "prune",
     "volume",
     "info",
     "version",
     "completions",
+    "man",
 ];
 
 #[test]
@@ -43,10 +48,36 @@ fn help_names_every_command_and_documents_exit_codes() {
     for code in ["125", "126", "127", "128 + n", "141"] {
         assert!(help.contains(code), "{code}: {help}");
     }
-    assert!(
-        !help.contains("\n  shim "),
-        "the shim is no command for people: {help}"
-    );
+    for hidden in ["shim", "demo-worker"] {
+        let line = format!("\n  {hidden} ");
+        assert!(!help.contains(&line), "{hidden} is no command for people: {help}");
+    }
+    assert!(help.contains("[alias: unpause]"), "{help}");
+}
+
+#[test]
+fn registries_credentials_are_in_the_help_of_what_needs_them() {
+    for command in ["pull", "push"] {
+        let help = selur(&[command, "--help"]).ok();
+        assert!(
+            help.contains("~/.docker/config.json") && help.contains("no `selur login`"),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_command_for_people_is_offered_to_nobody() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = selur(&["completions", shell]).ok();
+        assert!(script.contains("unpause"), "{shell}");
+        assert!(
+            !script.contains("demo-worker") && !script.contains("demo__worker"),
+            "{shell}"
+        );
+    }
+    let said = selur(&["--format", "json"]).failed(2);
+    assert!(said.contains("man") && !said.contains("demo-worker"), "{said}");
 }
 
 #[test]
@@ -96,7 +127,7 @@ fn every_command_has_a_manual_page() {
 
 #[test]
 fn wrong_arguments_end_with_2_and_those_of_run_with_125() {
-    let cases: [(&[&str], i32); 14] = [
+    let cases: [(&[&str], i32); 18] = [
         (&["ps", "--nonsense"], 2),
         (&["nonsense"], 2),
         (&["rm"], 2),
@@ -105,12 +136,16 @@ fn wrong_arguments_end_with_2_and_those_of_run_with_125() {
         (&["--runtime", "magic", "ps"], 2),
         (&["logs", "--since", "yesterday", "web"], 2),
         (&["logs", "--stdout", "--stderr", "web"], 2),
-        (&["attach"], 2),
+        (&["start"], 2),
+        (&["start", "--nonsense", "a"], 2),
+        (&["attach"], 125),
+        (&["start", "-a"], 125),
+        (&["--socket", "/start", "start", "--interactive"], 125),
+        (&["start", "--nonsense", "-ai", "a"], 125),
         (&["run"], 125),
         (&["exec", "box"], 125),
         (&["--timeout", "1s", "exec", "--nonsense", "box", "true"], 125),
         (&["run", "--nonsense", "image"], 125),
-        (&["--runtime", "simulated", "run", "--rm", "-d", "image"], 125),
     ];
     for (arguments, code) in cases {
         let said = selur(arguments).failed(code);
@@ -133,6 +168,95 @@ fn what_is_not_built_is_refused_with_what_to_do_instead() {
 }
 
 #[test]
+fn rm_without_anybody_to_do_it_is_refused_with_the_reason() {
+    let said = selur(&["--runtime", "simulated", "run", "-d", "--rm", "image"]).failed(125);
+    for words in ["without a daemon", "selur wait NAME && selur rm NAME"] {
+        assert!(said.contains(words) && said.lines().count() == 2, "{said}");
+    }
+    assert!(selur(&["run", "--help"]).ok().contains("neither with -d"));
+}
+
+#[test]
+fn a_socket_without_a_daemon_is_refused() {
+    for options in [&["--runtime", "simulated"][..], &["--runtime", "oci"], &[]] {
+        let said = selur(&[options, &["--socket", "/run/nobody.sock", "ps"]].concat()).failed(1);
+        assert!(
+            said.contains("--runtime docker") && said.lines().count() == 2,
+            "{options:?}: {said}"
+        );
+    }
+    let said = selur(&["--runtime", "docker", "--socket", "/run/nobody.sock", "ps"]).failed(1);
+    assert!(said.contains("/run/nobody.sock"), "{said}");
+}
+
+#[test]
+fn an_empty_state_root_is_refused_as_option_and_as_variable() {
+    assert!(selur(&["--root", "", "ps"]).failed(2).contains("--root"));
+    for arguments in [&["ps"][..], &["info", "--check"]] {
+        let mut empty = command(arguments);
+        empty.env("SELUR_ROOT", "");
+        let said = Running::start(empty).end().failed(1);
+        assert!(said.contains("SELUR_ROOT is empty"), "{said}");
+    }
+}
+
+#[test]
+fn advice_is_told_apart_from_what_the_system_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let (file, directory) = (file.to_str().unwrap(), directory.path().to_str().unwrap());
+    let cases: [(&[&str], &str); 4] = [
+        (&["--root", file, "ps"], "Name another by --root or SELUR_ROOT."),
+        (
+            &["--root", "/sys/selur", "ps"],
+            "Name another by --root or SELUR_ROOT.",
+        ),
+        (
+            &["--runtime", "simulated", "create", "--spec", directory, "image"],
+            "this is a directory",
+        ),
+        (&["man", file], "Name another path"),
+    ];
+    for (arguments, advice) in cases {
+        let said = selur(arguments).failed(1);
+        let (what, todo) = said.split_once('\n').unwrap();
+        assert!(
+            what.contains("(os error ") && todo.contains(advice),
+            "{arguments:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn values_that_begin_with_a_hyphen_are_answered_by_who_reads_them() {
+    let cases: [(&[&str], &str); 8] = [
+        (&["create", "-m", "-5", "image"], "such as 64m"),
+        (&["create", "--name", "-x", "image"], "--name \"-x\""),
+        (&["create", "--pids-limit", "-1", "image"], "1 to 4194304"),
+        (&["create", "--cpus", "-1", "image"], "resources.cpus"),
+        (&["create", "--stop-timeout", "-5s", "image"], "such as 30s"),
+        (
+            &["create", "--network", "-x", "image"],
+            "[possible values: none, host]",
+        ),
+        (&["logs", "-n", "-1", "web"], "how many lines, or all"),
+        (&["kill", "-s", "-9", "web"], "no signal"),
+    ];
+    for (arguments, words) in cases {
+        let ending = selur(&[&["--runtime", "simulated"], arguments].concat());
+        assert!(matches!(ending.code, Some(1 | 2)), "{arguments:?}: {ending:?}");
+        let said = ending.stderr;
+        assert!(
+            said.contains(words) && !said.contains("-- -"),
+            "{arguments:?}: {said}"
+        );
+    }
+    let all = selur(&["--runtime", "simulated", "logs", "--tail", "all", "web"]).failed(1);
+    assert!(all.contains("web"), "{all}");
+}
+
+#[test]
 fn a_terminal_that_is_not_there_is_not_connected_to() {
     for command in [
         &["run", "-it", "image"][..],
@@ -149,7 +273,10 @@ fn a_terminal_that_is_not_there_is_not_connected_to() {
 
 #[test]
 fn options_without_meaning_are_named() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 9] = [
+        (&["-e", ""], "--env"),
+        (&["-l", ""], "--label"),
+        (&["-l", "=value"], "--label"),
         (&["--restart", "always"], "restart"),
         (&["--stop-signal", "SIGNOTHING"], "stop_signal"),
         (&["-w", "relative"], "working_directory"),
@@ -178,6 +305,27 @@ fn failures_are_json_for_programs() {
     let document: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(document["error"]["status"], "container_not_found", "{document}");
     assert!(!document["error"]["advice"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn failures_for_programs_name_which_of_several_it_was() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["stop", "one", "two"], "container"),
+        (&["restart", "one", "two"], "container"),
+        (&["inspect", "one", "two"], "container"),
+        (&["stats", "--no-stream", "one", "two"], "container"),
+        (&["rmi", "one", "two"], "image"),
+        (&["volume", "rm", "one", "two"], "volume"),
+    ];
+    for (arguments, kind) in cases {
+        let options = ["--format", "json", "--runtime", "simulated"];
+        let said = selur(&[&options, arguments].concat()).failed(1);
+        let named: Vec<serde_json::Value> = said
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["error"][kind].take())
+            .collect();
+        assert_eq!(named, ["one", "two"], "{arguments:?}: {said}");
+    }
 }
 
 #[test]

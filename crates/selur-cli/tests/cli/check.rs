@@ -192,6 +192,43 @@ fn sockets_that_hang_or_talk_nonsense_are_found_out() {
 }
 
 #[test]
+fn info_tells_where_state_lies_and_ends_with_1_where_no_backend_is() {
+    let world = World::new();
+    let (root, by_variable) = (world.root(), command(&["--format", "json", "info"]));
+    let by_option = world.command(&["--format", "json", "info"]);
+    for mut info in [by_option, by_variable] {
+        info.env("SELUR_ROOT", &root);
+        let document = Running::start(info).end().json();
+        assert_eq!(document["state_root"], root.to_str().unwrap());
+        assert_eq!(
+            (&document["backend"], &document["socket"]),
+            (&"oci".into(), &Value::Null)
+        );
+    }
+    let table = world.selur(&["info"]).ok();
+    assert!(
+        table.contains(&format!("state root     {}", root.display())),
+        "{table}"
+    );
+    let ending = selur(&["--root", "/dev/null/selur", "info"]);
+    assert_eq!(ending.code, Some(1), "{ending:?}");
+    assert!(
+        ending.stdout.contains("none can be opened") && ending.stdout.contains("/dev/null/selur"),
+        "{ending:?}"
+    );
+    let nobody = "/nonexistent/nobody.sock";
+    let mut of_daemon = command(&["--format", "json", "--runtime", "docker", "info"]);
+    of_daemon.env("DOCKER_HOST", format!("unix://{nobody}"));
+    let ending = Running::start(of_daemon).end();
+    assert_eq!(ending.code, Some(1), "{ending:?}");
+    let document: Value = serde_json::from_str(&ending.stdout).unwrap();
+    assert_eq!(
+        (&document["socket"], &document["state_root"]),
+        (&nobody.into(), &Value::Null)
+    );
+}
+
+#[test]
 fn a_state_root_that_cannot_be_used_is_told() {
     for root in ["/proc/1/selur", "/dev/null/selur", "/nonexistent\u{1b}[2J"] {
         let ending = selur(&["--format", "json", "--root", root, "info", "--check"]);

@@ -99,6 +99,45 @@ fn what_ignores_the_stop_signal_is_killed_in_time() {
 }
 
 #[test]
+fn a_restart_ends_a_process_and_starts_another() {
+    let world = World::new();
+    world
+        .selur(&["create", "--name", "web", IMAGE, "sh", "-c", FOREVER])
+        .ok();
+    let mut pids = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(world.selur(&["restart", "-t", "1s", "web"]).ok(), "web\n");
+        let inspection = world.inspect("web");
+        assert_eq!(inspection["state"], "running");
+        pids.push(inspection["pid"].clone());
+    }
+    assert_ne!(pids[0], pids[1]);
+    let done = world.selur(&["--format", "json", "restart", "web"]).json();
+    assert_eq!(done["done"], "restarted");
+    world.selur(&["pause", "web"]).ok();
+    assert_eq!(world.selur(&["unpause", "web"]).ok(), "web\n");
+    assert_eq!(world.inspect("web")["state"], "running");
+}
+
+#[test]
+fn a_stop_that_takes_too_long_says_that_it_goes_on() {
+    let world = World::new();
+    let script = "trap '' TERM; echo ready; while :; do sleep 1 & wait $!; done";
+    world
+        .selur(&["run", "-d", "--name", "stubborn", IMAGE, "sh", "-c", script])
+        .ok();
+    let follower = Running::start(world.command(&["logs", "-f", "stubborn"]));
+    follower.await_stdout("ready");
+    let said = world
+        .selur(&["stop", "-t", "1s", "--timeout", "10ms", "stubborn"])
+        .failed(1);
+    for words in ["\"stubborn\"", "the stop goes on", "selur wait stubborn"] {
+        assert!(said.contains(words) && said.lines().count() == 2, "{said}");
+    }
+    assert_eq!(world.selur(&["wait", "stubborn"]).ok(), "137\n");
+}
+
+#[test]
 fn wait_answers_for_each_and_programs_get_json() {
     let world = World::new();
     for (name, code) in [("one", "1"), ("two", "2")] {

@@ -88,11 +88,13 @@ fn options_reach_the_process() {
 fn what_cannot_run_ends_with_126_127_or_125_and_says_what_to_do() {
     let (world, _) = sleeping();
     world.selur(&["create", "--name", "idle", IMAGE]).ok();
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["box", "no-such-program"], 127, "Name a program"),
         (&["box", "/bin/no-such-program"], 127, "Name a program"),
         (&["box", "/notes.txt"], 126, "may be executed"),
         (&["box", "/bin"], 126, "may be executed"),
+        (&["-w", "/nosuch", "box", "true"], 126, "Name a directory"),
+        (&["-e", "", "box", "true"], 125, "KEY=VALUE"),
         (&["nobody", "true"], 125, "selur ps -a"),
         (&["idle", "true"], 125, "Start it first"),
         (&["-u", "nobody-here", "box", "true"], 125, "/etc/passwd"),

@@ -89,6 +89,19 @@ fn a_file_that_is_no_program_ends_with_126() {
 }
 
 #[test]
+fn a_source_that_is_missing_is_told_with_what_to_do() {
+    let world = World::new();
+    let said = world
+        .selur(&["run", "--rm", "-v", "/nonexistent/source:/x", IMAGE, "true"])
+        .failed(125);
+    assert!(
+        said.contains("/nonexistent/source") && said.contains("Make it first."),
+        "{said}"
+    );
+    assert_eq!(world.count(), 0);
+}
+
+#[test]
 fn an_image_that_is_not_to_be_had_ends_with_125() {
     let world = World::empty();
     let said = world

@@ -1,8 +1,9 @@
 //! The options of `run` and `create` that make up a container's specification.
 
-use crate::process::selur;
+use crate::process::{Running, command, selur};
 use crate::world::{IMAGE, World};
 use serde_json::{Value, json};
+use std::io::Write;
 
 #[track_caller]
 fn refused(options: &[&str]) -> String {
@@ -106,16 +107,13 @@ fn a_specification_in_a_file_is_changed_by_the_options() {
     for (text, words) in [
         ("{\"colour\": 1}", "colour"),
         ("[", "refused"),
+        ("{\"command\": [\"true\"]", "EOF"),
         ("{\"restart\": \"always\"}", "always"),
     ] {
         std::fs::write(file, text).unwrap();
-        assert!(
-            world
-                .selur(&["create", "--spec", file, IMAGE])
-                .failed(1)
-                .contains(words),
-            "{text}"
-        );
+        let said = world.selur(&["create", "--spec", file, IMAGE]).failed(1);
+        assert!(said.contains(words) && said.contains(file), "{text}: {said}");
+        assert!(!said.contains("?:"), "{text}: {said}");
     }
     let said = world
         .selur(&["create", "--spec", "/nonexistent/spec", IMAGE])
@@ -124,8 +122,27 @@ fn a_specification_in_a_file_is_changed_by_the_options() {
 }
 
 #[test]
+fn a_specification_comes_from_standard_input() {
+    let create = |text: &str| {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(text.as_bytes()).unwrap();
+        drop(writer);
+        let mut command = command(&["--runtime", "simulated", "create", "--spec", "-", "busybox"]);
+        command.stdin(reader);
+        Running::start(command).end()
+    };
+    assert_eq!(create("{\"command\": [\"true\"]}").ok().trim_end().len(), 32);
+    let said = create("{\"colour\": 1}").failed(1);
+    assert!(
+        said.contains("standard input: ") && said.contains("colour"),
+        "{said}"
+    );
+}
+
+#[test]
 fn options_out_of_their_range_say_what_to_write_instead() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
+        (&["--pids-limit", "5000000000"], "1 to 4194304"),
         (&["-v", "/data"], "SOURCE:TARGET"),
         (&["-v", "data:relative"], "mounts[0].target"),
         (&["-v", "../up:/../d"], "mounts[0].target"),

@@ -114,6 +114,24 @@ fn stats_and_top_show_what_a_container_does() {
 }
 
 #[test]
+fn stats_of_all_leave_out_what_is_between_two_lives() {
+    let world = World::new();
+    let options = ["run", "-d", "--name", "again", "--restart", "on-failure", IMAGE];
+    world
+        .selur(&[&options[..], &["sh", "-c", "exit 1"]].concat())
+        .ok();
+    world
+        .selur(&["run", "-d", "--name", "calm", IMAGE, "sleep", "1000000"])
+        .ok();
+    until("it waits for its next life", || {
+        world.inspect("again")["state"] == "restarting"
+    });
+    let ending = world.selur(&["stats", "--no-stream"]);
+    assert_eq!(ending.stderr, "");
+    assert!(ending.ok().contains("calm"));
+}
+
+#[test]
 fn stats_go_on_take_up_what_starts_and_end_with_what_was_named() {
     let world = World::new();
     world

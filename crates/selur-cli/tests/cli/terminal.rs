@@ -118,7 +118,11 @@ fn detach_keys_leave_a_container_running_and_attach_comes_back() {
     terminal.keys(CTRL_P_CTRL_Q);
     assert_eq!(terminal.end(), Some(0), "{}", terminal.screen());
     assert!(terminal.is_as_before());
+    terminal.expect("\r\n");
     terminal.expect("detached");
+    terminal.expect("`selur attach shell`");
+    terminal.expect("`selur rm shell`");
+    assert!(!terminal.screen().contains("\\n"), "{}", terminal.screen());
     assert_eq!(world.inspect("shell")["state"], "running");
 
     let mut terminal = Terminal::start(world.command(&["attach", "shell"]), 31, 97);
