@@ -2,52 +2,17 @@
 
 use crate::codes::selur_status_t;
 use crate::error::{ERRORS, Problem, selur_error_t};
-use selur_core::Status;
-use std::any::Any;
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A place for one result, which the caller may not have initialised; none is NULL.
 ///
-/// A function has one such place and one for an error, of which it writes one: they may even be the same.
+/// A function has one such place and one for an error, which the header asks to be another.
 pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 
 /// Why a call was not carried out.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    status: Status,
-    message: String,
-}
-
-impl Failure {
-    pub(crate) fn new(status: Status, message: impl Into<String>) -> Failure {
-        Failure {
-            status,
-            message: message.into(),
-        }
-    }
-
-    pub(crate) fn invalid(message: impl Into<String>) -> Failure {
-        Failure::new(Status::InvalidRequest, message)
-    }
-
-    /// What went wrong, for programs; never success.
-    pub(crate) fn status(&self) -> Status {
-        self.status
-    }
-
-    /// What went wrong and what to do, for people.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl From<selur_core::Error> for Failure {
-    fn from(error: selur_core::Error) -> Failure {
-        Failure::new(error.status(), error.message())
-    }
-}
+pub(crate) use selur_core::Error as Failure;
 
 /// Runs the body of a function; what goes wrong is told by its status and, if the caller wants it, by an error.
 #[inline]
@@ -58,7 +23,7 @@ pub(crate) fn guard(
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => selur_status_t::SELUR_STATUS_SUCCESS,
         Ok(Err(failure)) => failed(error, failure),
-        Err(panic) => failed(error, panicked(panic.as_ref())),
+        Err(panic) => failed(error, Failure::panicked(panic.as_ref())),
     }
 }
 
@@ -97,7 +62,7 @@ pub(crate) fn guard_value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
 
 #[cold]
 fn failed(error: Out<'_, selur_error_t>, failure: Failure) -> selur_status_t {
-    let status = selur_status_t::from(failure.status);
+    let status = selur_status_t::from(failure.status());
     // Dropping a failure, and keeping one, cannot panic in a way that matters more than the failure itself.
     let kept = catch_unwind(AssertUnwindSafe(|| {
         if let Some(error) = error {
@@ -106,17 +71,6 @@ fn failed(error: Out<'_, selur_error_t>, failure: Failure) -> selur_status_t {
     }));
     drop(kept);
     status
-}
-
-#[cold]
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let what = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message");
-    let message = format!("selur panicked, which is a defect; please report it: {what}");
-    Failure::new(Status::InternalError, message)
 }
 
 /// A text of the caller's.

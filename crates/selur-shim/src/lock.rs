@@ -18,7 +18,8 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Lock {
     file: File,
-    owner: u32,
+    /// Who gives it back in words.
+    owner: Option<u32>,
 }
 
 impl Lock {
@@ -31,7 +32,7 @@ impl Lock {
         // SAFETY: the descriptor is open for the whole call, and the third argument is the flock that this command takes.
         let outcome = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };
         if outcome == 0 {
-            let owner = std::process::id();
+            let owner = Some(std::process::id());
             return Ok(Some(Lock { file, owner }));
         }
         let error = io::Error::last_os_error();
@@ -91,6 +92,12 @@ impl Lock {
         }
     }
 
+    /// The same lock, for programs that are started with its file: it is held until the last of them has ended.
+    pub fn left_to_children(mut self) -> Lock {
+        self.owner = None;
+        self
+    }
+
     /// The locked file.
     pub fn file(&self) -> &File {
         &self.file
@@ -99,7 +106,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.owner == std::process::id() {
+        if self.owner == Some(std::process::id()) {
             let mut request = whole_file(libc::F_UNLCK);
             // SAFETY: as above.
             unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };

@@ -55,6 +55,8 @@ impl Directory {
             }
             match Lock::try_at(&lock_of(&path)) {
                 Ok(Some(lock)) => {
+                    // For runc, which is given its file.
+                    let lock = lock.left_to_children();
                     let directory = Directory { path, lock };
                     // Without its errand's name, what it starts were an orphan's.
                     directory.lock.file().write_all_at(&own, 0)?;
@@ -433,7 +435,10 @@ mod tests {
     fn a_dead_errand_is_known_when_nobody_holds_its_lock_any_more() {
         let (_directory, home) = home();
         fs::create_dir(home.exec(7)).unwrap();
-        let lock = Lock::try_at(&home.exec_lock(7)).unwrap().unwrap();
+        let lock = Lock::try_at(&home.exec_lock(7))
+            .unwrap()
+            .unwrap()
+            .left_to_children();
         let mut errand = sleep();
         let process = Process::find(errand.id()).unwrap();
         fs::write(home.exec_lock(7), serde_json::to_vec(&process).unwrap()).unwrap();
