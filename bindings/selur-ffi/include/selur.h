@@ -7,10 +7,11 @@
  * STATUS AND ERRORS. Every function that can fail returns a selur_status_t, SELUR_STATUS_SUCCESS if it did what it says.
  * Its last argument is a place for a selur_error_t, or NULL: if the function fails the place receives an error with a
  * message for people, which the caller frees with selur_error_free(). Results are written if the function succeeds, and
- * only then. A place for a result must not be NULL. Programs match the status, never the message. Besides what is named at
- * a function, each request gives SELUR_STATUS_TIMEOUT when its deadline passes, SELUR_STATUS_CANCELLED when the bridge is
- * closed meanwhile, SELUR_STATUS_INTERNAL_ERROR when the runtime failed or the guest is broken, and
- * SELUR_STATUS_RESOURCE_EXHAUSTED when too much is in flight. There is no errno and no other state of a thread.
+ * only then. A place for a result must not be NULL, and must be another one than that for the error. Programs match the
+ * status, never the message. Besides what is named at a function, each request gives SELUR_STATUS_TIMEOUT when its deadline
+ * passes, SELUR_STATUS_CANCELLED when the bridge is closed meanwhile, SELUR_STATUS_INTERNAL_ERROR when the runtime failed or
+ * the guest is broken, and SELUR_STATUS_RESOURCE_EXHAUSTED when too much is in flight. There is no errno and no other state
+ * of a thread.
  *
  * OWNERSHIP. What a caller owns is named by a handle: a number, never 0, below 2^53, and never used for anything else
  * again. Whoever received a handle frees it, once, from any thread. A handle that was freed, is of another kind or was never
