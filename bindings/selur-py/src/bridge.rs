@@ -4,17 +4,17 @@ use crate::buffer;
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
+use crate::made::Made;
 use crate::opening::Opening;
 use crate::response::Response;
 use crate::slot::Slot;
 use crate::stream::{Stream, kind_of};
-use crate::wait::{Deadline, GuestOf, detached, wait};
+use crate::wait::{Deadline, GuestOf, answered, detached};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefReference};
 use selur_core::{Begun, Command, Completion, Response as Answer, Status};
 use std::os::fd::AsRawFd;
 use std::thread;
-use std::time::Duration;
 
 /// A bridge as the package knows it: see `selur.Bridge` and `selur.AsyncBridge`.
 #[pyclass(subclass, frozen, weakref, module = "selur._native")]
@@ -81,6 +81,38 @@ impl Bridge {
         success(py, &self.answer(py, &frame, deadline)?)
     }
 
+    /// The same of a request that makes something. What nobody looks at is undone.
+    #[pyo3(signature = (command, /, *fields, deadline = None))]
+    fn _make(
+        slf: &Bound<'_, Self>,
+        command: &Bound<'_, PyAny>,
+        fields: &Bound<'_, PyTuple>,
+        deadline: Option<f64>,
+    ) -> PyResult<Made> {
+        let frame = frame_of(command, fields)?;
+        let answer = slf.get().answer(slf.py(), &frame, deadline)?;
+        Ok(Made::new(slf, &frame, answer)?)
+    }
+
+    /// The same of a request that opens a stream. One that is dropped is closed.
+    #[pyo3(signature = (command, /, *fields, deadline = None))]
+    fn _open_stream(
+        &self,
+        py: Python<'_>,
+        command: &Bound<'_, PyAny>,
+        fields: &Bound<'_, PyTuple>,
+        deadline: Option<f64>,
+    ) -> PyResult<Stream> {
+        let frame = frame_of(command, fields)?;
+        let data = self.answer(py, &frame, deadline)?.into_result();
+        let data = data.map_err(Failure::from)?;
+        let id = std::str::from_utf8(&data).ok().and_then(|text| text.parse().ok());
+        let id = id.ok_or_else(|| {
+            Failure::new(Status::InternalError, "a stream was answered with no stream's id")
+        })?;
+        self._take_stream(py, id)
+    }
+
     /// Begins a frame: gives its status and data if they are there at once, else the number under which they come to
     /// `_drain`.
     fn _begin<'py>(
@@ -128,12 +160,10 @@ impl Bridge {
 
     /// Undoes what a request made whose answer reaches nobody, by the code of its command.
     fn _abandon(&self, py: Python<'_>, command: u8, status: u8, data: &[u8]) -> PyResult<()> {
-        let core = self.core.get()?;
-        if let Some(status) = Status::from_code(status) {
-            let late = Answer::new(status, data.to_vec());
-            self.guest.call(py, || core.abandon(&[command], &late));
+        match Status::from_code(status) {
+            Some(status) => Ok(self.undo(py, command, &Answer::new(status, data.to_vec()))?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes the stream that a request was answered with.
@@ -145,15 +175,21 @@ impl Bridge {
 
     /// Reserves a slot of so many bytes, the frame's header included, for requests without a copy.
     #[pyo3(signature = (bytes, *, deadline = None))]
-    fn reserve(&self, py: Python<'_>, bytes: usize, deadline: Option<f64>) -> PyResult<Slot> {
-        let core = self.core.get()?;
+    fn reserve(slf: &Bound<'_, Self>, bytes: usize, deadline: Option<f64>) -> PyResult<Slot> {
+        let this = slf.get();
+        let core = this.core.get()?;
         let deadline = Deadline::of(deadline)?;
-        let slot = self.guest.call(py, || match deadline {
+        let slot = this.guest.call(slf.py(), || match deadline {
             Deadline::Own => core.reserve(bytes),
             Deadline::Endless => core.with_deadline(None).reserve(bytes),
             Deadline::Within(most) => core.with_deadline(Some(most)).reserve(bytes),
         });
-        Ok(Slot::new(slot.map_err(Failure::from)?, self.guest))
+        let slot = slot.map_err(Failure::from)?;
+        Ok(Slot::new(
+            slot,
+            this.guest,
+            PyWeakrefReference::new(slf)?.unbind(),
+        ))
     }
 
     /// What performs the effects: `simulated`, `oci`, `docker`.
@@ -206,26 +242,15 @@ impl Bridge {
                 &other
             }
         };
-        let mut ticket = None;
-        let answer = wait(py, |most| {
-            let ticket = match &mut ticket {
-                Some(ticket) => ticket,
-                none => none.insert(core.submit(frame)?),
-            };
-            Ok(ticket.wait_for(most))
-        });
-        // A signal's handler raised: nobody is told what came of the request.
-        if answer.is_err()
-            && let Some(mut ticket) = ticket
-        {
-            ticket.cancel();
-            detached(py, || {
-                if let Some(late) = ticket.wait_for(GIVE_UP) {
-                    core.abandon(frame, &late);
-                }
-            });
-        }
-        answer
+        let undo = |late: &Answer| core.abandon(frame, late);
+        answered(py, || Ok(core.submit(frame)?), undo)
+    }
+
+    /// Undoes what a request made whose answer reaches nobody, by the code of its command.
+    pub(crate) fn undo(&self, py: Python<'_>, command: u8, late: &Answer) -> Result<(), Failure> {
+        let core = self.core.get()?;
+        self.guest.call(py, || core.abandon(&[command], late));
+        Ok(())
     }
 }
 
@@ -237,9 +262,6 @@ impl Drop for Bridge {
         drop(core);
     }
 }
-
-/// How long the answer of a cancelled request may take, which is there at once.
-const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// The frame of a command, by its name or its code, and its fields.
 #[pyfunction]

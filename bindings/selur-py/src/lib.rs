@@ -9,6 +9,7 @@ mod buffer;
 mod failure;
 mod fork;
 mod input;
+mod made;
 mod opening;
 mod response;
 mod slot;
@@ -24,6 +25,8 @@ mod native {
     use crate::bridge::{Bridge, close, frame};
     #[pymodule_export]
     use crate::fork::forked;
+    #[pymodule_export]
+    use crate::made::Made;
     #[pymodule_export]
     use crate::opening::Opening;
     #[pymodule_export]

@@ -3,14 +3,15 @@
 //! As long as a view of it is exported a slot is neither submitted nor released: then what a view shows is always the
 //! caller's own.
 
+use crate::bridge::Bridge;
 use crate::buffer::{self, Region};
 use crate::failure::Failure;
 use crate::fork::Own;
 use crate::input;
-use crate::wait::{GuestOf, detached, wait};
+use crate::wait::{GuestOf, answered, detached};
 use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
-use pyo3::types::PyMemoryView;
+use pyo3::types::{PyMemoryView, PyWeakrefMethods, PyWeakrefReference};
 use selur_core::{Command, Exchanged, Response, Status, Submission};
 use std::ffi::c_int;
 use std::ops::Range;
@@ -24,6 +25,8 @@ pub(crate) struct Slot {
     capacity: usize,
     state: Mutex<State>,
     guest: GuestOf,
+    /// Its bridge, which it does not hold.
+    bridge: Py<PyWeakrefReference>,
 }
 
 struct State {
@@ -50,7 +53,8 @@ pub(crate) struct Answer {
 enum Came {
     Here(Range<usize>),
     Elsewhere(Response),
-    Later(selur_core::Ticket),
+    /// With the code of the command.
+    Later(selur_core::Ticket, u8),
 }
 
 #[pymethods]
@@ -91,9 +95,10 @@ impl Slot {
         match came {
             Came::Here(place) => shown(slf, place, turn),
             Came::Elsewhere(response) => copied(py, response),
-            Came::Later(ticket) => {
-                let mut ticket = ticket;
-                copied(py, wait(py, |most| Ok(ticket.wait_for(most)))?)
+            Came::Later(ticket, command) => {
+                let mut ticket = Some(ticket);
+                let begin = || ticket.take().ok_or_else(used_up);
+                copied(py, answered(py, begin, |late| this.undo(command, late))?)
             }
         }
     }
@@ -178,7 +183,7 @@ impl Answer {
 }
 
 impl Slot {
-    pub(crate) fn new(slot: selur_core::Slot, guest: GuestOf) -> Slot {
+    pub(crate) fn new(slot: selur_core::Slot, guest: GuestOf, bridge: Py<PyWeakrefReference>) -> Slot {
         Slot {
             capacity: slot.capacity(),
             state: Mutex::new(State {
@@ -188,7 +193,17 @@ impl Slot {
                 is_lent: false,
             }),
             guest,
+            bridge,
         }
+    }
+
+    /// Undoes what it was submitted for, and nobody hears of. A bridge that is gone leaves it.
+    fn undo(&self, command: u8, late: &Response) {
+        Python::try_attach(|py| {
+            if let Ok(Some(bridge)) = self.bridge.bind(py).upgrade_as::<Bridge>() {
+                drop(bridge.get().undo(py, command, late));
+            }
+        });
     }
 
     /// Does something that calls the guest. A guest that is not prompt is called without the interpreter's lock, and then
@@ -365,7 +380,7 @@ impl State {
         }
         self.turn += 1;
         let came = match slot.submit()? {
-            Submission::Pending(ticket) => Came::Later(ticket),
+            Submission::Pending(ticket) => Came::Later(ticket, code),
             Submission::Ready(answer) => {
                 let came = match answer.place() {
                     Some(place) => Came::Here(place),

@@ -6,7 +6,7 @@
 use crate::failure::Failure;
 use pyo3::intern;
 use pyo3::prelude::*;
-use selur_core::Status;
+use selur_core::{Response, Status, Ticket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(50);
 /// No end, for those that need not look.
 const ENDLESS: Duration = Duration::from_secs(86_400);
+/// How long the answer of a cancelled request may take, which is there at once.
+const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// How many calls wait at this moment without the interpreter's lock.
 static WAITING: AtomicU64 = AtomicU64::new(0);
@@ -43,6 +45,42 @@ pub(crate) fn wait<T: Send>(
             };
         }
     }
+}
+
+/// Waits for the answer of a request, which the first step begins. Where a signal's handler raises nobody hears what came of
+/// it: it is told to end, and what it made all the same is given to `undo`.
+pub(crate) fn answered(
+    py: Python<'_>,
+    mut begin: impl FnMut() -> Result<Ticket, Failure> + Send,
+    undo: impl FnOnce(&Response) + Send,
+) -> PyResult<Response> {
+    let mut ticket = None;
+    let answer = wait(py, |most| {
+        let ticket = match &mut ticket {
+            Some(ticket) => ticket,
+            none => none.insert(begin()?),
+        };
+        Ok(ticket.wait_for(most))
+    });
+    let (raised, late) = match answer {
+        // A signal that came during the last slice has not been looked at.
+        Ok(answer) => match py.check_signals() {
+            Ok(()) => return Ok(answer),
+            Err(raised) => (raised, Some(answer)),
+        },
+        Err(raised) => (raised, None),
+    };
+    detached(py, || {
+        let late = late.or_else(|| {
+            let mut ticket = ticket?;
+            ticket.cancel();
+            ticket.wait_for(GIVE_UP)
+        });
+        if let Some(late) = late {
+            undo(&late);
+        }
+    });
+    Err(raised)
 }
 
 /// Whose guest a bridge has, which says whether it may be called with the interpreter's lock held.

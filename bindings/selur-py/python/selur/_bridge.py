@@ -101,7 +101,7 @@ class Bridge(_native.Bridge):
         return request.decode(self.request(request.command, *request.fields, deadline=deadline))
 
     def _open(self, request: Request[int], deadline: float | None) -> _native.Stream:
-        return self._take_stream(self._do(request, deadline))
+        return self._open_stream(request.command, *request.fields, deadline=deadline)
 
     def create_container(
         self,
@@ -115,7 +115,9 @@ class Bridge(_native.Bridge):
 
         An option that no container has is refused by name, as `InvalidRequest`.
         """
-        return self._do(_requests.create_container(image, name, options), deadline)
+        request = _requests.create_container(image, name, options)
+        # A signal's handler may raise after any call, but not where an attribute is looked at: until then, it is undone.
+        return self._make(request.command, *request.fields, deadline=deadline).id
 
     def start_container(self, container: str, *, deadline: float | None = None) -> None:
         """Starts a container's process. One that runs is left alone."""

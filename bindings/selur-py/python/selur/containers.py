@@ -10,13 +10,14 @@ running web
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Unpack, overload
 
 from . import _options
 from ._streams import ItemStream, Session
-from .errors import ContainerError, ContainerNotFound
+from .errors import ContainerError, ContainerNotFound, SelurError
 
 if TYPE_CHECKING:
     from ._bridge import Bridge
@@ -224,9 +225,18 @@ class ContainerCollection:
         name: str | None = None,
         **options: Unpack[ContainerSettings],
     ) -> Container:
-        """Makes a container, pulling its image if need be. It is not started."""
+        """Makes a container, pulling its image if need be. It is not started.
+
+        One that is made and then cannot be looked at is removed again.
+        """
         id = self._bridge.create_container(image, name=name, **_options.with_command(command, options))
-        return self.get(id)
+        try:
+            return self.get(id)
+        except BaseException:
+            # Nobody else knows its id. That it cannot be removed either is not what is to be told.
+            with contextlib.suppress(SelurError):
+                self._bridge.delete_container(id, force=True)
+            raise
 
     def get(self, container: str) -> Container:
         """The container of this id or name, or of at least 4 digits that its id begins with."""
