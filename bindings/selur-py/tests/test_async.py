@@ -218,6 +218,39 @@ async def test_a_read_that_is_cancelled_loses_nothing(bridge: selur.AsyncBridge)
 
 
 @within
+async def test_what_is_sent_after_a_write_that_was_cancelled_is_sent(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("nginx")
+    await bridge.start_container(web)
+    piece = b"x" * 65_536
+    for rounds in range(200):
+        async with await bridge.exec(web, "cat", stdin=True) as session:
+            # Nobody reads what comes back: at some time it waits.
+            writing = asyncio.create_task(session.write(piece * 64))
+            for _ in range(rounds % 5):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait([writing])
+            others = [session.resize(10, 20), session.write(b"end"), session.end_input()]
+            sending = [asyncio.create_task(other) for other in others]
+            written = b"".join([item.data async for item in session])
+            await asyncio.gather(*sending)
+            assert written.endswith(b"end")
+            assert session.exit_code == 0
+
+
+@within
+async def test_writes_of_several_tasks_go_one_after_another(bridge: selur.AsyncBridge) -> None:
+    web = await bridge.create_container("nginx")
+    await bridge.start_container(web)
+    async with await bridge.exec(web, "cat", stdin=True) as session:
+        pieces = [bytes([letter]) * 300_000 for letter in b"abc"]
+        sending = [asyncio.create_task(session.write(piece)) for piece in pieces]
+        sending.append(asyncio.create_task(session.end_input()))
+        assert b"".join([item.data async for item in session]) == b"".join(pieces)
+        await asyncio.gather(*sending)
+
+
+@within
 async def test_a_second_reader_is_refused_and_the_first_gets_all(bridge: selur.AsyncBridge) -> None:
     web = await bridge.create_container("nginx")
     await bridge.start_container(web)

@@ -81,11 +81,7 @@ class Queue:
             self._at_once = 0
             await asyncio.sleep(0)
 
-    async def wait(self, submit: Callable[[], int]) -> Answer:
-        """Begins something, and waits for its answer. Being cancelled cancels it."""
-        return await self.settle(*self.begin(submit))
-
-    async def settle(self, ticket: int, future: asyncio.Future[Answer], command: int = 0) -> Answer:
+    async def settle(self, ticket: int, future: asyncio.Future[Answer], command: int) -> Answer:
         """Waits for an answer. Being cancelled cancels what it is the answer of."""
         try:
             return await future
@@ -138,6 +134,10 @@ class Queue:
         """Gives up what nobody waits for any more. Its answer comes all the same, and is cleared away then."""
         if ticket in self._waiters:
             self._waiters[ticket] = (None, command)
+        self.cancel(ticket)
+
+    def cancel(self, ticket: int) -> None:
+        """Asks for an early end of what was begun. Its answer comes all the same, to whoever waits."""
         # In a child of a fork there is nothing to cancel.
         with contextlib.suppress(SelurError):
             self.native._cancel(ticket)

@@ -87,11 +87,13 @@ class AsyncSession(AsyncItemStream[Output]):
     """A process that was started in a container, or a container's first one that is attached to.
 
     Its output is what is iterated over, piece by piece; what is not read holds the process back. Ending it kills the
-    process of an exec, and leaves an attached one as it is.
+    process of an exec, and leaves an attached one as it is. What is sent goes one after another.
     """
 
     def __init__(self, queue: Queue, native: _native.Stream):
         super().__init__(queue, native, output_of)
+        #: What was sent last. It has the input until it is answered, also when who sent it was cancelled.
+        self._sending: asyncio.Future[Answer] | None = None
         self.exit_code: int | None = None
         """How the process ended: 0 to 255, or 128 + a signal. None until all output was read, and if nobody knows it."""
 
@@ -102,15 +104,29 @@ class AsyncSession(AsyncItemStream[Output]):
 
     async def write(self, data: Buffer) -> None:
         """Sends bytes to the process. Waits while it does not read what was sent before."""
-        (await self._queue.wait(lambda: self._native.submit_write(data))).check()
+        await self._pass(lambda: self._native.submit_write(data))
 
     async def end_input(self) -> None:
         """Ends the process's input. With a terminal there is no such end: write `b"\\x04"` instead."""
-        (await self._queue.wait(self._native.submit_end_input)).check()
+        await self._pass(self._native.submit_end_input)
 
     async def resize(self, rows: int, columns: int) -> None:
         """Tells the process's terminal its size, in characters. Nothing happens where there is none."""
-        (await self._queue.wait(lambda: self._native.submit_resize(rows, columns))).check()
+        await self._pass(lambda: self._native.submit_resize(rows, columns))
+
+    async def _pass(self, submit: Callable[[], int]) -> None:
+        """Sends something after what was sent before. Being cancelled cancels it."""
+        loop = self._queue.current()
+        # A loop that has ended answers nobody.
+        while (before := self._sending) and before.get_loop() is loop and not before.done():
+            await asyncio.wait([before])
+        ticket, self._sending = self._queue.begin(submit)
+        try:
+            answer = await asyncio.shield(self._sending)
+        except BaseException:
+            self._queue.cancel(ticket)
+            raise
+        answer.check()
 
     async def communicate(self, input: Buffer | None = None) -> Collected:
         """Sends input, ends it, reads all output, and gives it with the exit code."""
