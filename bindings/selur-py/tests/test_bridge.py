@@ -37,11 +37,6 @@ def test_a_signal_has_many_names(bridge: selur.Bridge, running: str, term: str |
     assert bridge.wait_container(running) == 143
 
 
-def test_an_unknown_keyword_is_refused_by_name(bridge: selur.Bridge) -> None:
-    with pytest.raises(selur.InvalidRequest, match="colour"):
-        bridge.create_container("nginx", colour="red")  # type: ignore[call-arg]
-
-
 def test_a_deadline_is_in_seconds(bridge: selur.Bridge, running: str) -> None:
     with pytest.raises(TimeoutError):
         bridge.wait_container(running, deadline=0.01)

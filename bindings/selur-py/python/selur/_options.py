@@ -1,6 +1,7 @@
 """How a container or a process is to run, as keywords: the fields of the specification, in Python's own types.
 
-What is written here for convenience becomes the JSON of docs/schemas. Whether it is right the kernel and the runtime say.
+What is written here for convenience becomes the JSON of docs/schemas. A keyword that is none is refused here; whether its
+value is right the kernel and the runtime say.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
+from . import _keywords
 from .errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -96,13 +98,16 @@ class ExecOptions(TypedDict, total=False):
 
 def with_command(command: Command | None, settings: ContainerSettings) -> ContainerOptions:
     """Settings with a command, if there is one."""
-    given = settings if command is None else {**settings, "command": command}
-    return cast("ContainerOptions", given)
+    options = settings if command is None else {**settings, "command": command}
+    return cast("ContainerOptions", options)
 
 
 def container_spec(options: Mapping[str, Any]) -> str | None:
     """The specification of a container as JSON; None where nothing is given."""
-    spec = {name: value for name, value in options.items() if value is not None}
+    spec = given(options)
+    # A specification may also be given as docs/schemas has it.
+    known = {*ContainerOptions.__annotations__, "resources", "stop_timeout_ms"}
+    _keywords.check(spec, known, _keywords.OF_CONTAINERS)
     resources: dict[str, Any] = dict(spec.pop("resources", {}))
     if "memory" in spec:
         resources["memory_bytes"] = size_of(spec.pop("memory"))
@@ -128,16 +133,28 @@ def container_spec(options: Mapping[str, Any]) -> str | None:
 
 def exec_spec(command: Command, options: Mapping[str, Any]) -> str:
     """The specification of a further process as JSON."""
-    spec = {name: value for name, value in options.items() if value is not None}
+    spec = given(options)
+    _keywords.check(spec, ExecOptions.__annotations__, _keywords.OF_PROCESSES)
     if "environment" in spec:
         spec["environment"] = joined(spec["environment"], "=")
     return text({"command": words(command), **spec}) or ""
 
 
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that say something."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def text(options: Mapping[str, Any]) -> str | None:
     """Options as JSON; None where none is given."""
-    given = {name: value for name, value in options.items() if value is not None}
-    return json.dumps(given, separators=(",", ":"), ensure_ascii=False) if given else None
+    spec = given(options)
+    return json.dumps(spec, separators=(",", ":"), ensure_ascii=False) if spec else None
+
+
+def checked(options: Mapping[str, Any], kind: type, renamed: Mapping[str, str] | None = None) -> str | None:
+    """Options of a command as JSON, which are the fields of a kind; None where none is given."""
+    _keywords.check(given(options), kind.__annotations__, renamed)
+    return text(options)
 
 
 def words(command: Command) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from . import _options
+from . import _keywords, _options, schemas
 
 if TYPE_CHECKING:
     from ._names import CommandName
@@ -129,7 +129,7 @@ def tag_image(image: str, name: str) -> Request[None]:
 
 
 def prune_images(options: Mapping[str, Any]) -> Request[Pruned]:
-    return request("prune_images", document, _options.text(options))
+    return request("prune_images", document, _options.checked(options, schemas.PruneOptions))
 
 
 def create_volume(name: str, labels: Mapping[str, str] | None) -> Request[Volume]:
@@ -153,19 +153,19 @@ def exec_process(container: str, command: _options.Command, options: Mapping[str
 
 
 def attach(container: str, options: Mapping[str, Any]) -> Request[int]:
-    return request("attach", int, container, _options.text(options))
+    return request("attach", int, container, _options.checked(options, schemas.AttachOptions))
 
 
 def logs(container: str, options: Mapping[str, Any]) -> Request[int]:
-    return request("logs", int, container, _options.text(options))
+    return request("logs", int, container, _options.checked(options, schemas.LogOptions, _keywords.OF_LOGS))
 
 
 def stats(container: str, options: Mapping[str, Any]) -> Request[int]:
-    return request("stats", int, container, _options.text(options))
+    return request("stats", int, container, _options.checked(options, schemas.StatsOptions))
 
 
 def events(options: Mapping[str, Any]) -> Request[int]:
-    return request("events", int, _options.text(options))
+    return request("events", int, _options.checked(options, schemas.EventOptions))
 
 
 def pull_image_with_progress(image: str) -> Request[int]:
