@@ -3,7 +3,7 @@
 //! Locks are taken in one order: a stream's state, then the bridge's waiters. Schedulers lock a stream's state: it is not
 //! held over a call of a guest that is not prompt, nor while the lock is waited for that such a call is made under.
 
-use crate::answer::{Errors, Failure, Shape, binary, caught, failed, guarded, map};
+use crate::answer::{Errors, Failure, Reply, Shape, binary, caught, failed, guarded, map};
 use crate::aside::ENDING;
 use crate::atoms;
 use crate::bridge::Held;
@@ -80,8 +80,9 @@ impl State {
 }
 
 impl Flow {
-    /// A stream that a process opened.
+    /// A stream that a process opened. `env` is that of the caller; none on a thread that is no scheduler.
     pub(crate) fn open(
+        env: Option<Env<'_>>,
         reader: Reader,
         bridge: ResourceArc<Held>,
         errors: Errors,
@@ -100,7 +101,7 @@ impl Flow {
             errors,
             bridge,
         });
-        let watch = flow.monitor(None, owner);
+        let watch = flow.monitor(env, owner);
         let mut state = flow.lock();
         match watch {
             Some(_) => state.watch = watch,
@@ -238,6 +239,37 @@ fn item_term<'a>(env: Env<'a>, item: &Item) -> Term<'a> {
 
 fn closed() -> Failure {
     Failure::invalid("the stream is closed, or has ended")
+}
+
+/// Takes the stream that a request was answered with, by its id. It is the caller's.
+#[rustler::nif]
+fn stream_take<'a>(
+    env: Env<'a>,
+    bridge: ResourceArc<Held>,
+    tag: Term<'a>,
+    id: u64,
+    errors: Option<Errors>,
+) -> Term<'a> {
+    let errors = errors.unwrap_or(bridge.errors);
+    guarded(env, errors, || {
+        bridge.with(|live| {
+            if live.is_prompt() {
+                let reader = live.bridge.take_reader(id)?;
+                let flow = Flow::open(Some(env), reader, bridge.clone(), errors, &env.pid());
+                return Ok((atoms::ok(), Flow::describe(&flow, env)).encode(env));
+            }
+            let (reply, bridge) = (Reply::to_caller(env, tag), bridge.clone());
+            live.run(move |live| {
+                let taken = caught(|| live.bridge.take_reader(id));
+                let flow = taken.map(|reader| Flow::open(None, reader, bridge, errors, reply.pid()));
+                reply.send(|env| match &flow {
+                    Ok(flow) => (atoms::ok(), Flow::describe(flow, env)).encode(env),
+                    Err(failure) => failed(env, failure, errors),
+                });
+            });
+            Ok(atoms::pending().encode(env))
+        })
+    })
 }
 
 /// Asks for so many more items, which come to the caller from now on.

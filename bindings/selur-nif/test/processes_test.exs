@@ -71,6 +71,7 @@ defmodule Selur.ProcessesTest do
       end)
 
     eventually("it is answered", fn -> Process.info(caller, :message_queue_len) == {:message_queue_len, 1} end)
+
     assert {:ok, _} = Bridge.inspect_container(bridge, "web")
     Process.exit(caller, :kill)
     assert_receive {:DOWN, ^monitor, :process, ^caller, :killed}, patience()
@@ -145,7 +146,7 @@ defmodule Selur.ProcessesTest do
     :ok = Supervisor.stop(supervisor)
     assert Bridge.ping(other, "hi") == {:error, :invalid_request}
 
-    assert {:error, {%Selur.Error{status: :internal_error}, _}} =
+    assert {:error, {%Selur.Error{status: :invalid_request}, _}} =
              start_supervised({Server, guest: "/nowhere"})
   end
 

@@ -2,7 +2,7 @@ defmodule Selur.StreamsTest do
   use ExUnit.Case, async: true
 
   import Selur.Test.Support
-  alias Selur.{Bridge, JSON}
+  alias Selur.{Bridge, JSON, Protocol}
 
   setup do
     bridge = simulated()
@@ -63,6 +63,58 @@ defmodule Selur.StreamsTest do
     assert length(Enum.take(events, 3)) == 3
     assert Selur.Stream.demand(events, 1) == {:error, :invalid_request}
     refute_receive {:selur, _, _}, 50
+  end
+
+  test "a stream is taken by its id, once, and closed it makes room for another", %{bridge: bridge, id: id} do
+    open = fn ->
+      {:ok, <<0, number::binary>>} = Bridge.call(bridge, Protocol.encode(:events))
+      String.to_integer(number)
+    end
+
+    # One more than a bridge may have open.
+    for _ <- 1..1_025 do
+      number = open.()
+      assert {:ok, %Selur.Stream{} = stream} = Bridge.take_stream(bridge, number)
+      assert Bridge.take_stream(bridge, number) == {:error, :invalid_request}
+      assert Selur.Stream.close(stream) == :ok
+    end
+
+    events = Bridge.take_stream!(bridge, open.())
+    Bridge.create_volume!(bridge, "data")
+    assert [item] = Enum.take(events, 1)
+    assert %{"event" => %{"subject" => "data"}} = JSON.decode!(item)
+
+    spec = JSON.encode(%{command: ["cat"], stdin: true})
+    {:ok, <<0, number::binary>>} = Bridge.call(bridge, Protocol.encode(:exec, [id, spec]))
+    cat = Bridge.take_stream!(bridge, String.to_integer(number))
+    :ok = Selur.Stream.write(cat, "hello")
+    :ok = Selur.Stream.end_input(cat)
+    assert Enum.to_list(cat) == [{:stdout, "hello"}, {:exit, 0}]
+  end
+
+  test "a stream that is not there cannot be taken, and the reason is told as elsewhere", %{bridge: bridge} do
+    assert Bridge.take_stream(bridge, 77) == {:error, :invalid_request}
+    error = assert_raise Selur.Error, ~r/no stream/, fn -> Bridge.take_stream!(bridge, 77) end
+    assert Bridge.take_stream(bridge, 77, errors: :detailed) == {:error, error}
+    assert_raise ArgumentError, fn -> Bridge.take_stream(bridge, 77, follow: true) end
+    assert_raise FunctionClauseError, fn -> Bridge.take_stream(bridge, -1) end
+    # A guest that selur did not build is asked on a thread of its bridge.
+    elsewhere = simulated(guest: {:bytes, Selur.Test.Guests.never_answers()})
+    assert Bridge.take_stream(elsewhere, 77) == {:error, :invalid_request}
+    :ok = Bridge.free(bridge)
+    assert Bridge.take_stream(bridge, 77) == {:error, :invalid_request}
+  end
+
+  test "a stream that was taken is closed with the process that took it", %{bridge: bridge} do
+    {:ok, <<0, number::binary>>} = Bridge.call(bridge, Protocol.encode(:events))
+    taking = Task.async(fn -> Bridge.take_stream!(bridge, String.to_integer(number), errors: :detailed) end)
+    events = Task.await(taking, patience())
+
+    # Asking for more would make this process its reader.
+    eventually("the stream is closed", fn ->
+      {:error, %{message: message}} = Selur.Stream.end_input(events)
+      message =~ "closed"
+    end)
   end
 
   test "two streams can be read in step", %{bridge: bridge, id: id} do

@@ -46,6 +46,9 @@ defmodule Selur.Native do
   @spec hear(reference) :: :ok
   def hear(_receipt), do: missing()
 
+  @spec stream_take(reference, reference, non_neg_integer, errors) :: result
+  def stream_take(_bridge, _tag, _id, _errors), do: missing()
+
   @spec stream_demand(reference, non_neg_integer, errors) :: :ok | {:error, term}
   def stream_demand(_stream, _count, _errors), do: missing()
 
