@@ -1,6 +1,6 @@
 //! What is wanted, and what the run has seen.
 
-use super::figures::Figures;
+use super::figures::{Container, Figures};
 use super::{size, time};
 
 /// A figure that is to be reached.
@@ -102,6 +102,27 @@ pub(super) fn bars(figures: &Figures) -> Vec<Bar> {
         );
     }
     bars
+}
+
+/// What a container may take: what, beside what, and the most, as a part of the other's time. `just bench-runtime` has
+/// the same.
+const CONTAINERS: [(&str, &str, f64); 2] = [
+    ("create + start", "runc run", 1.5),
+    ("selur run --rm", "podman run --rm", 1.0 / 5.0),
+];
+
+/// What is wanted of a row about containers, and whether it is so.
+pub(super) fn container_bar(row: &Container) -> Option<(String, bool)> {
+    let (beside, other) = row.beside.as_ref()?;
+    let bar = CONTAINERS
+        .iter()
+        .find(|(what, of, _)| *what == row.what && of == beside);
+    let (_, _, most) = bar?;
+    let wanted = match *most < 1.0 {
+        true => format!("theirs at least {:.0} ×", 1.0 / most),
+        false => format!("ours at most {most} ×"),
+    };
+    Some((wanted, row.median <= most * other))
 }
 
 fn close_to_rust(figures: &Figures, from: &str) -> Option<Seen> {

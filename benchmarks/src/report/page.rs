@@ -1,6 +1,6 @@
 //! The page of a run: what is wanted and seen, tables, plots, method.
 
-use super::bars::{Bar, amount, bars};
+use super::bars::{Bar, amount, bars, container_bar};
 use super::figures::{Figures, Percentiles, Pings, Request};
 use super::plots::PLOTS;
 use super::{size, time};
@@ -208,10 +208,17 @@ fn containers(figures: &Figures) -> String {
         "## Containers\n\nReal ones, each running `/bin/true` of the same busybox; medians of 20, ours and theirs in turn. \
          [runtime.md](runtime.md) says what each row is.\n\n",
     );
-    text.push_str("| what | median | beside | | times as long |\n|---|---:|---|---:|---:|\n");
+    text.push_str("| what | median | beside | | which takes longer | bar |\n|---|---:|---|---:|---|---|\n");
     for row in &figures.containers {
-        let beside = row.beside.as_ref().map_or(" | | ".into(), |(what, other)| {
-            format!("{what} | {other:.1} ms | {:.1}", other / row.median)
+        let beside = row.beside.as_ref().map_or(" | | | ".into(), |(what, other)| {
+            let longer = match row.median > *other {
+                true => format!("ours, {:.2} × as long", row.median / other),
+                false => format!("theirs, {:.2} × as long", other / row.median),
+            };
+            let bar = container_bar(row).map_or(String::new(), |(wanted, is_met)| {
+                format!("{wanted}: {}", if is_met { "met" } else { "**missed**" })
+            });
+            format!("{what} | {other:.1} ms | {longer} | {bar}")
         });
         let _ = writeln!(text, "| {} | {:.1} ms | {beside} |", row.what, row.median);
     }
