@@ -91,13 +91,7 @@ impl Asked {
         })?;
         let reader = live.bridge.take_reader(id)?;
         let owner = self.reply.pid();
-        Ok(Flow::open(
-            None,
-            reader,
-            self.bridge.clone(),
-            self.errors,
-            owner,
-        ))
+        Ok(Flow::open(None, reader, self.bridge.clone(), self.errors, owner))
     }
 
     /// Tells the process that it was not begun.
