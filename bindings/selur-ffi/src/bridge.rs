@@ -127,7 +127,7 @@ pub extern "C" fn selur_bridge_state_digest(
     error: Option<&mut MaybeUninit<selur_error_t>>,
 ) -> selur_status_t {
     guard_out(digest, error, || {
-        Ok(bridge_of(bridge, SELUR_DEADLINE_DEFAULT)?.state_digest()?)
+        bridge_of(bridge, SELUR_DEADLINE_DEFAULT)?.state_digest()
     })
 }
 

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn selur_submit_frame(
     guard_out(ticket, error, || {
         // SAFETY: the header asks for so many bytes, or NULL.
         let frame = unsafe { slice(frame, frame_length, "frame") }?;
-        Ok(bridge_of(bridge, deadline_ms)?.submit_to_queue(frame)?)
+        bridge_of(bridge, deadline_ms)?.submit_to_queue(frame)
     })
 }
 
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn selur_submit(
         // SAFETY: the header asks for so many texts, or NULL.
         let fields = unsafe { texts(fields, field_count, "field") }?;
         let frame = Bridge::frame(codes::command(command)?, &fields)?;
-        Ok(bridge_of(bridge, deadline_ms)?.submit_to_queue(&frame)?)
+        bridge_of(bridge, deadline_ms)?.submit_to_queue(&frame)
     })
 }
 

@@ -220,7 +220,7 @@ pub extern "C" fn selur_stream_submit_next(
     ticket: Option<&mut MaybeUninit<u64>>,
     error: Option<&mut MaybeUninit<selur_error_t>>,
 ) -> selur_status_t {
-    guard_out(ticket, error, || Ok(STREAMS.copy(stream)?.next_to_queue()?))
+    guard_out(ticket, error, || STREAMS.copy(stream)?.next_to_queue())
 }
 
 /// Sends bytes to the process of an exec or an attachment. Blocks while it does not read what was sent before.
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn selur_stream_write(
     guard(error, || {
         // SAFETY: the header asks for so many bytes, or NULL.
         let bytes = unsafe { slice(bytes, length, "input") }?;
-        Ok(STREAMS.copy(stream)?.write(bytes)?)
+        STREAMS.copy(stream)?.write(bytes)
     })
 }
 
@@ -257,7 +257,7 @@ pub unsafe extern "C" fn selur_stream_submit_write(
     guard_out(ticket, error, || {
         // SAFETY: the header asks for so many bytes, or NULL.
         let bytes = unsafe { slice(bytes, length, "input") }?;
-        Ok(STREAMS.copy(stream)?.write_to_queue(bytes)?)
+        STREAMS.copy(stream)?.write_to_queue(bytes)
     })
 }
 
@@ -270,7 +270,7 @@ pub extern "C" fn selur_stream_end_input(
     stream: selur_stream_t,
     error: Option<&mut MaybeUninit<selur_error_t>>,
 ) -> selur_status_t {
-    guard(error, || Ok(STREAMS.copy(stream)?.end_input()?))
+    guard(error, || STREAMS.copy(stream)?.end_input())
 }
 
 /// Begins to end the input, as selur_stream_end_input() does; that it was ended comes to the completion queue.
@@ -282,9 +282,7 @@ pub extern "C" fn selur_stream_submit_end_input(
     ticket: Option<&mut MaybeUninit<u64>>,
     error: Option<&mut MaybeUninit<selur_error_t>>,
 ) -> selur_status_t {
-    guard_out(ticket, error, || {
-        Ok(STREAMS.copy(stream)?.end_input_to_queue()?)
-    })
+    guard_out(ticket, error, || STREAMS.copy(stream)?.end_input_to_queue())
 }
 
 /// Tells the terminal of an exec's or an attachment's process its size, in characters. Nothing happens where there is none.
@@ -299,7 +297,7 @@ pub extern "C" fn selur_stream_resize(
     error: Option<&mut MaybeUninit<selur_error_t>>,
 ) -> selur_status_t {
     guard(error, || {
-        Ok(STREAMS.copy(stream)?.resize(TerminalSize { rows, columns })?)
+        STREAMS.copy(stream)?.resize(TerminalSize { rows, columns })
     })
 }
 
@@ -315,9 +313,9 @@ pub extern "C" fn selur_stream_submit_resize(
     error: Option<&mut MaybeUninit<selur_error_t>>,
 ) -> selur_status_t {
     guard_out(ticket, error, || {
-        Ok(STREAMS
+        STREAMS
             .copy(stream)?
-            .resize_to_queue(TerminalSize { rows, columns })?)
+            .resize_to_queue(TerminalSize { rows, columns })
     })
 }
 

@@ -4,7 +4,7 @@ use crate::answer::{Errors, Failure, Reply, binary, caught, failed, guarded, map
 use crate::live::{Live, no_thread};
 use crate::{aside, atoms};
 use rustler::{Binary, Encoder, Env, NifMap, NifUnitEnum, Resource, ResourceArc, Term};
-use selur_core::{Backend, Bridge, BridgeBuilder, Guest};
+use selur_core::{Backend, Bridge, BridgeBuilder, Guest, Status};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -114,10 +114,19 @@ fn bridge_new<'a>(env: Env<'a>, tag: Term<'a>, options: Options<'a>) -> Term<'a>
     let errors = options.errors;
     guarded(env, Errors::Detailed, || {
         let builder = options.builder();
+        let has_guest = options.guest.is_some();
         let reply = Reply::to_caller(env, tag);
         let open = move || {
             let made = caught(|| {
-                let bridge = builder.build()?;
+                let bridge = builder.build().map_err(|failure| {
+                    // What Elixir was promised for a guest that does not load, whatever is wrong with it.
+                    match (has_guest, failure.status()) {
+                        (true, Status::InvalidRequest) => {
+                            Failure::new(Status::InternalError, failure.message())
+                        }
+                        _ => failure,
+                    }
+                })?;
                 Ok(ResourceArc::new(Held {
                     live: RwLock::new(Some(Live::new(bridge)?)),
                     errors,

@@ -60,7 +60,7 @@ impl Asked {
             is_awaited,
         } = self;
         let receipt = match is_awaited {
-            true => Receipt::of(code, &response, &bridge),
+            true => Receipt::of(code, &response, live, &bridge),
             false => None,
         };
         let is_sent = request.answering(|| {

@@ -5,15 +5,17 @@
 use crate::answer::caught;
 use crate::atoms;
 use crate::bridge::Held;
+use crate::live::Live;
 use rustler::{Atom, Resource, ResourceArc};
 use selur_core::{Command, Response};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Goes with an answer, and undoes what that tells of if it is let go before the answer was heard.
 pub(crate) struct Receipt {
     unheard: Mutex<Option<Response>>,
-    /// Open until then.
-    bridge: ResourceArc<Held>,
+    live: Weak<Live>,
+    /// Not closed before, unless somebody frees it.
+    _bridge: ResourceArc<Held>,
 }
 
 #[rustler::resource_impl]
@@ -25,13 +27,15 @@ impl Receipt {
     pub(crate) fn of(
         code: Option<u8>,
         response: &Response,
+        live: &Arc<Live>,
         bridge: &ResourceArc<Held>,
     ) -> Option<ResourceArc<Receipt>> {
         let is_made = code == Some(Command::CreateContainer.code()) && response.is_success();
         is_made.then(|| {
             ResourceArc::new(Receipt {
                 unheard: Mutex::new(Some(response.clone())),
-                bridge: bridge.clone(),
+                live: Arc::downgrade(live),
+                _bridge: bridge.clone(),
             })
         })
     }
@@ -43,16 +47,12 @@ impl Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        let Some(response) = self.take() else {
-            return;
-        };
-        // A bridge that was freed undoes nothing any more.
-        drop(caught(|| {
-            self.bridge.with(|live| {
+        if let (Some(response), Some(live)) = (self.take(), self.live.upgrade()) {
+            drop(caught(|| {
                 live.run(move |live| live.bridge.abandon(&[Command::CreateContainer.code()], &response));
                 Ok(())
-            })
-        }));
+            }));
+        }
     }
 }
 

@@ -61,15 +61,15 @@ defmodule Selur.MisuseTest do
     assert Task.await(task) in [{:error, :cancelled}, {:error, :invalid_request}]
   end
 
-  test "a guest that cannot be read or loaded is an invalid request, whose message says why" do
+  test "a guest that cannot be loaded is an internal error, whose message says why" do
     for {guest, says} <- [
           {"/nowhere/selur.wasm", "/nowhere/selur.wasm"},
           {{:bytes, "no module"}, "guest"},
           {Path.join(root(), "guest/ABI.md"), "guest"}
         ] do
-      assert Bridge.new(guest: guest, runtime: :simulated) == {:error, :invalid_request}
+      assert Bridge.new(guest: guest, runtime: :simulated) == {:error, :internal_error}
       assert {:error, error} = Bridge.new(guest: guest, runtime: :simulated, errors: :detailed)
-      assert %Error{status: :invalid_request} = error
+      assert %Error{status: :internal_error} = error
       assert error.message =~ says
       assert_raise Error, ~r/#{says}/, fn -> Bridge.new!(guest: guest, runtime: :simulated) end
     end
@@ -202,7 +202,7 @@ defmodule Selur.MisuseTest do
     id = running(bridge)
     assert_raise ArgumentError, fn -> Bridge.delete_container(bridge, id, force: "false") end
     assert Bridge.delete_container(bridge, id, force: false) == {:error, :invalid_state}
-    assert Bridge.new(guest: "/nowhere/selur.wasm", errors: nil) == {:error, :invalid_request}
+    assert Bridge.new(guest: "/nowhere/selur.wasm", errors: nil) == {:error, :internal_error}
     request = Bridge.wait_container_async(bridge, id)
     assert_raise ArgumentError, fn -> Bridge.cancel(make_ref(), request) end
     assert_raise ArgumentError, fn -> Bridge.cancel(request, request) end

@@ -146,7 +146,7 @@ defmodule Selur.ProcessesTest do
     :ok = Supervisor.stop(supervisor)
     assert Bridge.ping(other, "hi") == {:error, :invalid_request}
 
-    assert {:error, {%Selur.Error{status: :invalid_request}, _}} =
+    assert {:error, {%Selur.Error{status: :internal_error}, _}} =
              start_supervised({Server, guest: "/nowhere"})
   end
 

@@ -127,7 +127,7 @@ impl State {
             place,
             is_refreshed: false,
         };
-        let refreshes = self.refresh.is_wanted_for(frame) || self.is_behind_doubt(number, frame);
+        let refreshes = self.refresh.is_wanted_for(frame) || self.is_behind_another(number, frame);
         let reply = match refreshes || self.queues(frame) {
             true => None,
             false => Some(self.exchange(frame, work)?),
@@ -150,10 +150,7 @@ impl State {
                     message,
                 )));
             }
-            Some(Reply::Doubtful(_)) => {
-                self.refresh.doubt(number, &Subject::of(frame));
-                Place::Refreshing(frame.into())
-            }
+            Some(Reply::Doubtful(_)) => Place::Refreshing(frame.into()),
             None if refreshes => Place::Refreshing(frame.into()),
             Some(Reply::Full) | None => Place::Waiting(frame.into()),
         };

@@ -80,7 +80,7 @@ impl Transfer {
     }
 }
 
-/// The same, but given up when the time is over: the last item is then `timeout`.
+/// The same, but given up by whoever reads it when the time is over: the last item is then `timeout`.
 pub(crate) fn limited(items: BoxStream<'static, Item>, until: Instant) -> BoxStream<'static, Item> {
     let until = tokio::time::Instant::from_std(until);
     stream::unfold(Some(items), move |items| async move {

@@ -34,8 +34,8 @@ pub(crate) struct Refresh {
     served: BTreeSet<u64>,
     /// Requests that came after it began.
     next: BTreeSet<u64>,
-    /// Those of them that the kernel refused, by what they name their container by: they are judged once more.
-    doubts: BTreeSet<(String, u64)>,
+    /// Those of them that change a container, by what they name it by.
+    changes: BTreeSet<(String, u64)>,
     buried: HashSet<ContainerId>,
     burials: VecDeque<ContainerId>,
 }
@@ -69,8 +69,11 @@ impl Refresh {
     }
 
     /// Adds a request that waits for a listing. Says whether one has to be started.
-    pub(crate) fn add(&mut self, number: u64) -> bool {
+    pub(crate) fn add(&mut self, number: u64, subject: &Subject) -> bool {
         self.next.insert(number);
+        if let Some(container) = subject.changed() {
+            self.changes.insert((container.to_owned(), number));
+        }
         !self.is_listing
     }
 
@@ -78,24 +81,17 @@ impl Refresh {
         self.served.remove(&number);
         self.next.remove(&number);
         if let Some(container) = subject.changed()
-            && !self.doubts.is_empty()
+            && !self.changes.is_empty()
         {
-            self.doubts.remove(&(container.to_owned(), number));
+            self.changes.remove(&(container.to_owned(), number));
         }
     }
 
-    /// Remembers that a request is to be judged once more.
-    pub(crate) fn doubt(&mut self, number: u64, subject: &Subject) {
-        if let Some(container) = subject.changed() {
-            self.doubts.insert((container.to_owned(), number));
-        }
-    }
-
-    /// Whether an earlier request that changes the same container, by the same word, is to be judged once more.
-    fn is_behind_doubt(&self, number: u64, subject: &Subject) -> bool {
+    /// Whether an earlier request that changes the same container, by the same word, waits for a listing.
+    fn is_behind_another(&self, number: u64, subject: &Subject) -> bool {
         subject.changed().is_some_and(|container| {
             let earlier = (container.to_owned(), 0)..(container.to_owned(), number);
-            self.doubts.range(earlier).next().is_some()
+            self.changes.range(earlier).next().is_some()
         })
     }
 
@@ -106,7 +102,7 @@ impl Refresh {
     pub(crate) fn forget_requests(&mut self) {
         self.served.clear();
         self.next.clear();
-        self.doubts.clear();
+        self.changes.clear();
     }
 
     /// Remembers that a container is gone for good.
@@ -123,9 +119,9 @@ impl Refresh {
 }
 
 impl State {
-    /// Whether a frame must not reach the kernel before one that is judged once more: it would change what that is judged by.
-    pub(crate) fn is_behind_doubt(&self, number: u64, frame: &[u8]) -> bool {
-        !self.refresh.doubts.is_empty() && self.refresh.is_behind_doubt(number, &Subject::of(frame))
+    /// Whether a frame must not reach the kernel before one that waits for a listing: it would change what that is judged by.
+    pub(crate) fn is_behind_another(&self, number: u64, frame: &[u8]) -> bool {
+        !self.refresh.changes.is_empty() && self.refresh.is_behind_another(number, &Subject::of(frame))
     }
 
     /// Tells the kernel what the runtime saw, unless it is of a container that is known to be gone.
@@ -244,7 +240,7 @@ impl State {
             match std::mem::replace(&mut request.place, Place::Moving) {
                 Place::Refreshing(frame)
                     if !self.refresh.is_wanted_for(&frame)
-                        && !self.refresh.is_behind_doubt(number, &request.subject) =>
+                        && !self.refresh.is_behind_another(number, &request.subject) =>
                 {
                     let line = Line::of(request.subject.command());
                     request.place = Place::Waiting(frame);

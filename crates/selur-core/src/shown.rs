@@ -5,16 +5,25 @@ use selur_runtime::RuntimeError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
-/// The items of a stream as the runtime gives them, until it ends.
+/// Items as the runtime gives them, until they have ended.
+pub(crate) type Items<T> = Option<BoxStream<'static, Result<T, RuntimeError>>>;
+
+/// What a stream shows.
 pub(crate) struct Shown<T> {
-    items: Mutex<Option<BoxStream<'static, Result<T, RuntimeError>>>>,
+    items: Mutex<Items<T>>,
     list: Arc<List>,
     number: u64,
 }
 
 /// The streams of a bridge that have not gone.
 #[derive(Default)]
-pub(crate) struct List(Mutex<(u64, HashMap<u64, Weak<dyn Ends>>)>);
+pub(crate) struct List(Mutex<Listed>);
+
+#[derive(Default)]
+struct Listed {
+    last: u64,
+    streams: HashMap<u64, Weak<dyn Ends>>,
+}
 
 trait Ends: Send + Sync {
     /// Ends it, unless somebody is looking at it at this moment, who sees that its bridge closes.
@@ -24,22 +33,22 @@ trait Ends: Send + Sync {
 impl<T: 'static> Shown<T> {
     pub(crate) fn new(items: BoxStream<'static, Result<T, RuntimeError>>, list: &Arc<List>) -> Arc<Shown<T>> {
         let mut listed = list.lock();
-        listed.0 += 1;
-        let number = listed.0;
+        listed.last += 1;
+        let number = listed.last;
         let shown = Arc::new(Shown {
             items: Mutex::new(Some(items)),
             list: list.clone(),
             number,
         });
         let weak = Arc::downgrade(&shown);
-        listed.1.insert(number, weak);
+        listed.streams.insert(number, weak);
         shown
     }
 }
 
 impl<T> Shown<T> {
     /// The items, to be looked at. Never waits but for who looks at them, which does not wait.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<BoxStream<'static, Result<T, RuntimeError>>>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Items<T>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -57,24 +66,24 @@ impl<T> Ends for Shown<T> {
 
 impl<T> Drop for Shown<T> {
     fn drop(&mut self) {
-        self.list.lock().1.remove(&self.number);
+        self.list.lock().streams.remove(&self.number);
     }
 }
 
 impl List {
     /// Ends every stream. What streams are made of may want to know their threads when it goes.
     pub(crate) fn end_all(&self) {
-        let all: Vec<_> = self.lock().1.values().filter_map(Weak::upgrade).collect();
+        let all: Vec<_> = self.lock().streams.values().filter_map(Weak::upgrade).collect();
         for shown in all {
             shown.try_end();
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().1.is_empty()
+        self.lock().streams.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u64, Weak<dyn Ends>>)> {
+    fn lock(&self) -> MutexGuard<'_, Listed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

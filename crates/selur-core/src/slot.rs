@@ -546,7 +546,7 @@ impl State {
     fn goes_around(&self, number: u64, frame: &[u8]) -> bool {
         !frame.is_empty()
             && (self.refresh.is_wanted_for(frame)
-                || self.is_behind_doubt(number, frame)
+                || self.is_behind_another(number, frame)
                 || self.queues(frame))
     }
 

@@ -165,7 +165,7 @@ impl State {
                 self.tickets.insert(*ticket, number);
             }
             Place::Waiting(_) => self.waiting.add(Line::of(request.subject.command()), number),
-            Place::Refreshing(_) => work.list |= self.refresh.add(number),
+            Place::Refreshing(_) => work.list |= self.refresh.add(number, &request.subject),
             Place::Moving => {}
         }
         self.requests.insert(number, request);

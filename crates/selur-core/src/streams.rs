@@ -155,6 +155,11 @@ impl Bridge {
         let shared = self.shared();
         let threads = shared.threads.handle()?;
         let shown = Shown::new(items, &shared.shown);
+        // Who closed the bridge meanwhile may have looked before it was listed.
+        if shared.closing.is_cancelled() {
+            let _within = threads.enter();
+            *shown.lock() = None;
+        }
         Ok(Stream::new(shown, threads, shared.closing.clone()))
     }
 

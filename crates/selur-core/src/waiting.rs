@@ -112,6 +112,12 @@ impl State {
         request.is_refreshed = is_refreshed;
         self.refresh.remove(number, &request.subject);
         let line = Line::of(request.subject.command());
+        if was_waiting && self.is_behind_another(number, &frame) {
+            self.waiting.remove(number);
+            work.list |= self.refresh.add(number, &Subject::of(&frame));
+            self.place(number, Place::Refreshing(frame));
+            return Ok(true);
+        }
         let reply = match !was_waiting && self.queues(&frame) {
             true => Reply::Full,
             false => self.exchange(&frame, work)?,
@@ -133,8 +139,7 @@ impl State {
                 return Ok(true);
             }
             Reply::Doubtful(_) => {
-                self.refresh.doubt(number, &Subject::of(&frame));
-                work.list |= self.refresh.add(number);
+                work.list |= self.refresh.add(number, &Subject::of(&frame));
                 Place::Refreshing(frame)
             }
             Reply::Pending(ticket) => {

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use selur_core::{
     Bridge, Command, CreateOptions, Deletion, ExecSpec, LogOptions, Runtime, SessionItem, Signal, Status,
+    Ticket,
 };
 use selur_protocol::State;
 use selur_runtime::{Done, Effect, Observation, Operation, RuntimeError};
@@ -331,8 +332,8 @@ fn what_came_during_the_first_listing_is_not_overtaken_by_what_comes_after_it() 
     drop(let_go);
 }
 
-#[test]
-fn what_is_judged_once_more_is_so_before_what_came_after_it() {
+/// A bridge with the running containers web and db, whose listings wait from now on; what lets one go, and their number.
+fn gated() -> (Bridge, std::sync::mpsc::Sender<()>, Arc<AtomicUsize>) {
     let (let_go, gate) = std::sync::mpsc::channel::<()>();
     let gate = Mutex::new(gate);
     let begun = Arc::new(AtomicUsize::new(0));
@@ -351,12 +352,21 @@ fn what_is_judged_once_more_is_so_before_what_came_after_it() {
         ..Scripted::obedient()
     }));
     assert_eq!(bridge.list_containers().expect("listed").len(), 2);
+    (bridge, let_go, begun)
+}
+
+fn answer(ticket: &mut Ticket) -> Status {
+    ticket.wait_for(PATIENCE).expect("an answer").status()
+}
+
+#[test]
+fn what_is_judged_once_more_is_so_before_what_came_after_it() {
+    let (bridge, let_go, begun) = gated();
     let submit = |command, name| bridge.submit(&frame(command, &[name])).expect("submitted");
     let mut delete = submit(Command::DeleteContainer, "web");
     until("the second listing", || begun.load(Ordering::SeqCst) == 2);
     let mut stop = submit(Command::StopContainer, "web");
     let mut start = submit(Command::StartContainer, "web");
-    let answer = |ticket: &mut selur_core::Ticket| ticket.wait_for(PATIENCE).expect("an answer").status();
     // Another container does not wait for that.
     assert_eq!(answer(&mut submit(Command::StopContainer, "db")), Status::Success);
     assert!(!stop.is_answered() && !start.is_answered());
@@ -364,7 +374,22 @@ fn what_is_judged_once_more_is_so_before_what_came_after_it() {
     assert_eq!(answer(&mut delete), Status::InvalidState);
     assert_eq!(answer(&mut stop), Status::Success);
     assert_eq!(answer(&mut start), Status::Success);
-    drop(let_go);
+}
+
+#[test]
+fn nobody_overtakes_what_waited_behind_a_request_that_was_given_up() {
+    let (bridge, let_go, begun) = gated();
+    let submit = |command, name| bridge.submit(&frame(command, &[name])).expect("submitted");
+    let mut delete = submit(Command::DeleteContainer, "web");
+    until("the second listing", || begun.load(Ordering::SeqCst) == 2);
+    let mut stop = submit(Command::StopContainer, "web");
+    delete.cancel();
+    assert_eq!(answer(&mut delete), Status::Cancelled);
+    let mut start = submit(Command::StartContainer, "web");
+    assert!(!start.is_answered(), "the stop comes first");
+    let_go.send(()).expect("the runtime waits");
+    assert_eq!(answer(&mut stop), Status::Success);
+    assert_eq!(answer(&mut start), Status::Success);
 }
 
 /// A runtime whose observations panic: the first time when they are asked for, the second when they come.

@@ -1,7 +1,7 @@
 //! Locks on files that end with the process that holds them, however it ends.
 //!
 //! Such a lock belongs to the open file, of which a child that the host forks has a copy: closing it is not enough. So it is
-//! given back in words, by the process that took it and by no other.
+//! given back in words, by the process that took it and by no other. Where that is killed before, the child still has it.
 
 use rustix::fs::FlockOperation;
 use std::fs::File;

@@ -56,7 +56,10 @@ impl Held {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        while !self.was_pending {
+        if self.was_pending {
+            return;
+        }
+        loop {
             // SAFETY: the set and the time are initialized, and nothing is asked for of the signal.
             let taken =
                 unsafe { libc::sigtimedwait(&raw const self.pipe, ptr::null_mut(), &raw const at_once) };

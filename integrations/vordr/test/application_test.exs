@@ -39,7 +39,7 @@ defmodule Vordr.ApplicationTest do
     log =
       capture_log(fn ->
         assert {:error, {reason, _}} = Application.start(:vordr)
-        assert Kernel.inspect(reason) =~ "{:bridge_failed, :invalid_request}"
+        assert Kernel.inspect(reason) =~ "{:bridge_failed, :internal_error}"
       end)
 
     assert log =~ "/nowhere/selur.wasm"

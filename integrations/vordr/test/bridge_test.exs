@@ -90,7 +90,7 @@ defmodule Vordr.Selur.BridgeTest do
   end
 
   test "failures are the atoms that were promised" do
-    assert Bridge.new("/nowhere/selur.wasm") == {:error, :invalid_request}
+    assert Bridge.new("/nowhere/selur.wasm") == {:error, :internal_error}
     bridge = Support.simulated()
     assert Bridge.start_container(bridge, "nobody") == {:error, :container_not_found}
     assert Bridge.create_container(bridge, "not an image") == {:error, :invalid_request}

@@ -190,7 +190,7 @@ defmodule Vordr.ContainerManagerTest do
     log =
       capture_log(fn ->
         assert ContainerManager.start_link(name: :nowhere, wasm_path: "/nowhere/selur.wasm") ==
-                 {:error, {:bridge_failed, :invalid_request}}
+                 {:error, {:bridge_failed, :internal_error}}
       end)
 
     assert log =~ "/nowhere/selur.wasm"

@@ -75,13 +75,13 @@ defmodule Selur.Bridge do
     * `:deadline`: the deadline in milliseconds of requests that have none of their own; `:infinity` unless given.
     * `:errors`: `:plain` or `:detailed`, for requests that do not say; `:plain` unless given.
 
-  A guest that cannot be read or loaded gives `:invalid_request`; `errors: :detailed`, or `new!/1`, says why.
+  A guest that cannot be loaded gives `:internal_error`; `errors: :detailed`, or `new!/1`, says why.
 
       iex> {:ok, bridge} = Selur.Bridge.new(runtime: :simulated)
       iex> Selur.Bridge.list_containers(bridge)
       {:ok, []}
       iex> Selur.Bridge.new("/nowhere/selur.wasm")
-      {:error, :invalid_request}
+      {:error, :internal_error}
   """
   @spec new(Path.t() | keyword) :: {:ok, t} | error
   def new(options) when options == [] or is_tuple(hd(options)) do
@@ -545,16 +545,14 @@ defmodule Selur.Bridge do
   Takes the stream that a request was answered with by its id, as a `Selur.Stream`: that of a frame, or of
   `pull_image(bridge, image, progress: true)`. It belongs to this process, and is closed with it.
 
-  Each is taken once: after that it gives `:invalid_request`. Those that nobody takes are open until the bridge is freed, and
-  a bridge has no more than 1,024. Options are those of every request; it waits for nothing, so no deadline passes.
+  Each is taken once: after that it gives `:invalid_request`. Those that nobody takes, at most 1,024, are open until the
+  bridge is freed.
 
       iex> {:ok, bridge} = Selur.Bridge.new(runtime: :simulated)
       iex> {:ok, id} = Selur.Bridge.pull_image(bridge, "alpine", progress: true)
       iex> {:ok, stream} = Selur.Bridge.take_stream(bridge, String.to_integer(id))
       iex> stream |> Enum.to_list() |> List.last() |> Selur.JSON.decode!() |> Map.keys()
       ["pulled"]
-      iex> Selur.Bridge.take_stream(bridge, String.to_integer(id))
-      {:error, :invalid_request}
   """
   @spec take_stream(t, non_neg_integer, options) :: {:ok, Selur.Stream.t()} | error
   def take_stream(bridge, id, options \\ []) when id in 0..0xFFFFFFFFFFFFFFFF do

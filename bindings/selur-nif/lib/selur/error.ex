@@ -7,7 +7,7 @@ defmodule Selur.Error do
 
       iex> {:error, error} = Selur.Bridge.new("/nowhere/selur.wasm", errors: :detailed)
       iex> error.status
-      :invalid_request
+      :internal_error
       iex> Exception.message(error) =~ "/nowhere/selur.wasm"
       true
   """
