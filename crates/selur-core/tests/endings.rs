@@ -3,19 +3,12 @@
 mod support;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
-use selur_core::{Bridge, Command, EventOptions, Runtime, Status};
-use selur_runtime::{Done, Effect, EventStream, Observation, RuntimeError};
+use selur_core::{Bridge, Command, EventOptions, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use support::{over, simulated, until};
-use tokio_util::sync::CancellationToken;
-
-/// A runtime whose events never come, and how many streams of them have ended.
-#[derive(Default)]
-struct Silent(Arc<AtomicUsize>);
+use support::{Events, over, simulated, until};
 
 struct Counted(Arc<AtomicUsize>);
 
@@ -25,41 +18,19 @@ impl Drop for Counted {
     }
 }
 
-impl Runtime for Silent {
-    fn name(&self) -> &'static str {
-        "silent"
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    fn perform(&self, _: Effect, _: CancellationToken) -> BoxFuture<'_, Result<Done, RuntimeError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Observation>, RuntimeError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-
-    fn observations(&self) -> BoxStream<'static, Observation> {
-        futures_util::stream::pending().boxed()
-    }
-
-    fn events(&self, _: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {
-        let counted = Counted(self.0.clone());
-        let events = futures_util::stream::poll_fn(move |_| {
-            let _ = &counted;
-            std::task::Poll::Pending
-        });
-        Box::pin(std::future::ready(Ok(events.boxed())))
-    }
-}
-
+/// A bridge whose events never come, and how many streams of them have ended.
 fn silent() -> (Bridge, Arc<AtomicUsize>) {
-    let runtime = Silent::default();
-    let ended = runtime.0.clone();
-    (over(Arc::new(runtime)), ended)
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = ended.clone();
+    let events = Events(move || {
+        let counted = Counted(counted.clone());
+        let never = move |_: &mut Context<'_>| {
+            let _ = &counted;
+            Poll::Pending
+        };
+        futures_util::stream::poll_fn(never).boxed()
+    });
+    (over(Arc::new(events)), ended)
 }
 
 #[test]

@@ -3,17 +3,17 @@
 //!
 //! Each `.wat` file in `guests/` replaces parts of `guests/skeleton.wat`; the table below says what is asked of it.
 
+mod support;
+
 use selur_core::{Backend, Bridge, Error, Guest, Status, Submission};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
+use support::{PATIENCE, Scripted};
 
 const PING: &[u8] = &[0x00, 2, 0, 0, 0, b'h', b'i'];
 const START: &[u8] = &[0x02, 3, 0, 0, 0, b'w', b'e', b'b'];
-
-/// Long enough for everything that is to happen before it, on a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is asked of a guest.
 #[derive(Clone, Copy, Debug)]
@@ -256,9 +256,24 @@ fn a_file_that_is_missing_is_named() {
 
 #[test]
 fn a_broken_guest_answers_every_open_ticket_and_every_later_call() {
-    let bridge = load(&guest("never_answers")).expect("it loads");
+    // Both wait for the first listing, and go to the guest one after another.
+    let (let_go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let runtime = Scripted {
+        lists: Box::new(move || {
+            let _ = gate.lock().expect("the gate").recv();
+            Ok(Vec::new())
+        }),
+        ..Scripted::obedient()
+    };
+    let bridge = Bridge::builder()
+        .backend(Backend::Custom(std::sync::Arc::new(runtime)))
+        .guest(guest("never_answers"))
+        .build()
+        .expect("it loads");
     let open = bridge.submit(START).expect("submitted");
     let queued = bridge.submit_to_queue(START).expect("submitted");
+    drop(let_go);
     // The guest gives the same ticket for the second request.
     let response = open.wait();
     assert_eq!(response.status(), Status::InternalError);

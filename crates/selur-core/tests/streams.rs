@@ -3,18 +3,13 @@
 mod support;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
-use selur_core::Runtime;
 use selur_core::{
     AttachOptions, Backend, Bridge, Command, ContainerSpec, CreateOptions, Deletion, EventItem, EventKind,
     EventOptions, ExecSpec, LogOptions, PruneOptions, SessionItem, StatsOptions, Status, Stream, TakenStream,
     TerminalSize, TransferItem,
 };
-use selur_runtime::{Done, Effect, EventStream, Observation, RuntimeError};
 use std::time::Duration;
-use support::{frame, over, simulated};
-use tokio_util::sync::CancellationToken;
+use support::{Events, frame, over, simulated};
 
 fn running(bridge: &Bridge, name: &str) {
     let spec = ContainerSpec {
@@ -342,40 +337,11 @@ fn a_bridge_over_a_runtime_without_streams_says_so() {
 
 #[test]
 fn a_stream_that_panics_is_an_error_and_ends() {
-    let bridge = over(std::sync::Arc::new(Panics));
+    let events = Events(|| futures_util::stream::poll_fn(|_| panic!("on purpose")).boxed());
+    let bridge = over(std::sync::Arc::new(events));
     let mut events = bridge.events(EventOptions::default()).expect("events");
     let error = events.wait_next().expect("an item").expect_err("it panics");
     assert_eq!(error.status(), Status::InternalError);
     assert!(error.message().contains("on purpose"), "{error}");
     assert!(events.wait_next().is_none());
-}
-
-/// A runtime whose events panic when they are read.
-struct Panics;
-
-impl Runtime for Panics {
-    fn name(&self) -> &'static str {
-        "panics"
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    fn perform(&self, _: Effect, _: CancellationToken) -> BoxFuture<'_, Result<Done, RuntimeError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Observation>, RuntimeError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-
-    fn observations(&self) -> BoxStream<'static, Observation> {
-        futures_util::stream::pending().boxed()
-    }
-
-    fn events(&self, _: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {
-        let events = futures_util::stream::poll_fn(|_| panic!("on purpose"));
-        Box::pin(std::future::ready(Ok(events.boxed())))
-    }
 }

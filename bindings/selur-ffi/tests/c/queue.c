@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "check.h"
 
@@ -101,20 +100,6 @@ static void cancelling(void) {
     WORKS(selur_bridge_free(bridge));
 }
 
-/* Waits until nothing is listed. */
-static void becomes_empty(selur_bridge_t bridge) {
-    time_t give_up = time(NULL) + PATIENCE_MS / 1000;
-    for (;;) {
-        selur_bytes_t ids;
-        WORKS(selur_list_containers(bridge, DEFAULT, &ids, &error));
-        if (ids == 0) {
-            return;
-        }
-        WORKS(selur_bytes_free(ids));
-        CHECK(time(NULL) < give_up);
-    }
-}
-
 static void abandoning(void) {
     selur_bridge_t bridge = simulated_bridge(SELUR_DEADLINE_NONE);
     selur_stream_t stream;
@@ -126,7 +111,8 @@ static void abandoning(void) {
     WORKS(selur_abandon(bridge, SELUR_COMMAND_CREATE_CONTAINER, NULL, 0, &error));
     WORKS(selur_start_container(bridge, id, DEFAULT, &error));
     WORKS(selur_abandon(bridge, SELUR_COMMAND_CREATE_CONTAINER, (const uint8_t *)id, length, &error));
-    becomes_empty(bridge);
+    int32_t code;
+    GIVES(SELUR_STATUS_CONTAINER_NOT_FOUND, selur_wait_container(bridge, id, DEFAULT, &code, &error));
     free(id);
 
     submit(bridge, SELUR_COMMAND_EVENTS, "");

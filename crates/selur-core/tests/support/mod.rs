@@ -3,10 +3,10 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use selur_core::{Backend, Bridge, Command, CreateOptions, Runtime, Status};
+use selur_core::{Backend, Bridge, Command, CreateOptions, EventOptions, Runtime, Status};
 use selur_protocol::abi::Report;
 use selur_protocol::{ContainerId, Frame, MAX_FRAME_BYTES, State};
-use selur_runtime::{Done, Effect, Observation, RuntimeError};
+use selur_runtime::{Done, Effect, EventStream, Observation, RuntimeError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -156,6 +156,35 @@ impl Runtime for Scripted {
             Some((observation, receiver))
         })
         .boxed()
+    }
+}
+
+/// A runtime that has nothing but events, made by a closure.
+pub(crate) struct Events<F>(pub(crate) F);
+
+impl<F: Fn() -> EventStream + Send + Sync + 'static> Runtime for Events<F> {
+    fn name(&self) -> &'static str {
+        "eventful"
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn perform(&self, _: Effect, _: CancellationToken) -> BoxFuture<'_, Result<Done, RuntimeError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Observation>, RuntimeError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn observations(&self) -> BoxStream<'static, Observation> {
+        stream::pending().boxed()
+    }
+
+    fn events(&self, _: EventOptions) -> BoxFuture<'_, Result<EventStream, RuntimeError>> {
+        Box::pin(std::future::ready(Ok((self.0)())))
     }
 }
 
