@@ -271,9 +271,7 @@ impl Shared {
 
     /// Ends what streams show, whether anybody reads them or not.
     fn end_streams(&self) {
-        if !self.shown.is_empty()
-            && let Ok(threads) = self.threads.handle()
-        {
+        if let Some(threads) = self.threads.started() {
             let _within = threads.enter();
             self.shown.end_all();
         }
@@ -318,7 +316,23 @@ impl Shared {
         }
         state.phase = Phase::Closed;
         drop(state);
+        self.let_settle(until);
         self.threads.end();
+    }
+
+    /// Waits for what the runtime still does for callers who are gone.
+    fn let_settle(self: &Arc<Self>, until: Instant) {
+        let Some(threads) = self.threads.started() else {
+            return;
+        };
+        let (settling, settled) = std::sync::mpsc::channel::<()>();
+        let shared = self.clone();
+        threads.spawn(async move {
+            shared.runtime.settled().await;
+            drop(settling);
+        });
+        // It ends by what is dropped there, also in a panic.
+        let _ = settled.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     /// Reads something with the lock held, whatever the phase; nothing if the guest is broken.

@@ -79,10 +79,6 @@ impl List {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().streams.is_empty()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Listed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -52,6 +52,14 @@ impl Threads {
         }
     }
 
+    /// Where tasks are spawned, if there are threads.
+    pub(crate) fn started(&self) -> Option<Handle> {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Started(runtime) => Some(runtime.handle().clone()),
+            State::NotStarted | State::Ended => None,
+        }
+    }
+
     /// Ends them for good. Waits for them where that is allowed, never on a thread that runs tasks.
     pub(crate) fn end(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use support::{Events, over, simulated, until};
+use tokio::sync::Notify;
 
 struct Counted(Arc<AtomicUsize>);
 
@@ -64,6 +65,33 @@ fn a_bridge_that_is_closed_ends_streams_that_nobody_reads() {
     assert_eq!(ended.load(Ordering::SeqCst), 4);
     drop((stream, reader, untaken));
     assert_eq!(ended.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_bridge_that_is_closed_waits_for_what_its_runtime_still_does() {
+    let (may_settle, settled) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let runtime = {
+        let (may_settle, settled) = (may_settle.clone(), settled.clone());
+        support::Scripted {
+            settles: Box::new(move || {
+                let (may_settle, settled) = (may_settle.clone(), settled.clone());
+                Box::pin(async move {
+                    may_settle.notified().await;
+                    settled.store(1, Ordering::SeqCst);
+                })
+            }),
+            ..support::Scripted::obedient()
+        }
+    };
+    let bridge = over(Arc::new(runtime));
+    bridge.create_container("nginx").expect("created");
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| bridge.close());
+        until("it closes", || bridge.ping("").is_err());
+        assert!(!closing.is_finished(), "it did not wait");
+        may_settle.notify_one();
+    });
+    assert_eq!(settled.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -121,6 +121,12 @@ pub trait Runtime: Send + Sync + 'static {
         None
     }
 
+    /// Resolves when nothing is under way for a caller who is gone, such as the end of a process whose session was dropped.
+    /// A bridge that is closed waits for it.
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// What a container wrote.
     ///
     /// # Errors

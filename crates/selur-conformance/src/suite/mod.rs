@@ -130,6 +130,7 @@ macro_rules! stream_suite {
             an_exec_runs_where_it_was_told_to,
             an_exec_that_cannot_be_run_is_refused,
             an_exec_ends_with_its_container,
+            an_exec_that_nobody_wants_is_ended,
             an_attachment_shows_what_is_written_and_the_end,
             an_attachment_needs_an_input_that_was_asked_for,
             a_log_is_read_as_the_options_say,

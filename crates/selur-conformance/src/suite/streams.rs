@@ -3,7 +3,7 @@
 //! The programs that are run are those which the simulated backend and busybox have in common.
 
 use super::subject::{DELETE, KILL, STOP};
-use super::{Ability, Fixture, Subject};
+use super::{Ability, DEADLINE, Fixture, Subject};
 use futures_util::StreamExt;
 use selur_protocol::{State, Status};
 use selur_runtime::{
@@ -119,6 +119,22 @@ pub async fn an_exec_ends_with_its_container(fixture: &impl Fixture) {
         .expect("exec");
     subject.perform(KILL).await.expect("kill");
     assert_eq!(read(session).await.2, Some(137));
+    subject.remove().await;
+}
+
+/// Whoever drops a session ends its process; where that takes a while, the backend says when it was done.
+pub async fn an_exec_that_nobody_wants_is_ended(fixture: &impl Fixture) {
+    let subject = Subject::started(fixture, fixture.runs()).await;
+    let top = || async { subject.runtime.top(subject.id).await.expect("top").len() };
+    let alone = top().await;
+    let session = subject
+        .exec(ExecSpec::new(["sleep", "1000"]))
+        .await
+        .expect("exec");
+    drop(session);
+    subject.runtime.settled().await;
+    let gone = async { while top().await != alone {} };
+    tokio::time::timeout(DEADLINE, gone).await.expect("it goes");
     subject.remove().await;
 }
 

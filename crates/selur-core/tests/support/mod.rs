@@ -74,6 +74,7 @@ pub(crate) fn report(generation: u32, state: State) -> Report {
 
 type Performs =
     dyn Fn(Effect, CancellationToken) -> BoxFuture<'static, Result<Done, RuntimeError>> + Send + Sync;
+type Settles = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 type Lists = dyn Fn() -> Result<Vec<Observation>, RuntimeError> + Send + Sync;
 
 /// A runtime made of closures.
@@ -81,6 +82,7 @@ pub(crate) struct Scripted {
     pub(crate) is_shared: bool,
     pub(crate) performs: Box<Performs>,
     pub(crate) lists: Box<Lists>,
+    pub(crate) settles: Box<Settles>,
     pub(crate) observers: Mutex<Vec<mpsc::UnboundedSender<Observation>>>,
 }
 
@@ -91,6 +93,7 @@ impl Scripted {
             is_shared: false,
             performs: Box::new(|effect, _| Box::pin(std::future::ready(Ok(obey(&effect))))),
             lists: Box::new(|| Ok(Vec::new())),
+            settles: Box::new(|| Box::pin(std::future::ready(()))),
             observers: Mutex::default(),
         }
     }
@@ -146,6 +149,10 @@ impl Runtime for Scripted {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Observation>, RuntimeError>> {
         Box::pin(std::future::ready((self.lists)()))
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        (self.settles)()
     }
 
     fn observations(&self) -> BoxStream<'static, Observation> {

@@ -240,8 +240,28 @@ impl Drop for Process {
         let (site, exec, container) = (self.site.clone(), self.exec.clone(), self.container.clone());
         let has_run = self.has_run;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { end_when_it_runs(&site, &exec, &container, has_run).await });
+            let ending = Ending::of(site.clone());
+            runtime.spawn(async move {
+                end_when_it_runs(&site, &exec, &container, has_run).await;
+                drop(ending);
+            });
         }
+    }
+}
+
+/// A process that is being ended.
+struct Ending(Arc<Site>);
+
+impl Ending {
+    fn of(site: Arc<Site>) -> Ending {
+        site.endings.send_modify(|count| *count += 1);
+        Ending(site)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.endings.send_modify(|count| *count -= 1);
     }
 }
 

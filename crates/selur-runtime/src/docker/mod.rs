@@ -157,6 +157,14 @@ impl Runtime for Docker {
         watch::observations(&self.site)
     }
 
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let mut endings = self.site.endings.subscribe();
+            // The site, which counts them, is here.
+            let _ = endings.wait_for(|count| *count == 0).await;
+        })
+    }
+
     fn images(&self) -> Option<&dyn Images> {
         Some(self)
     }

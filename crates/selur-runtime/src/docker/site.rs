@@ -35,6 +35,8 @@ pub(super) struct Site {
     pub(super) hub: Hub,
     /// The task that listens to the daemon's events, once there is one.
     pub(super) watcher: Mutex<Option<JoinHandle<()>>>,
+    /// How many processes are being ended that nobody wants any more.
+    pub(super) endings: watch::Sender<usize>,
     entries: Mutex<HashMap<ContainerId, Arc<Entry>>>,
 }
 
@@ -71,6 +73,7 @@ impl Site {
             credentials,
             hub: Hub::default(),
             watcher: Mutex::default(),
+            endings: watch::Sender::default(),
             entries: Mutex::default(),
         }
     }
