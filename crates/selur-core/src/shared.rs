@@ -3,6 +3,7 @@
 
 use crate::effect::{Outcome, Task};
 use crate::guest::{Broken, GuestFacts};
+use crate::opened::OpenStream;
 use crate::queue::CompletionQueue;
 use crate::state::{OpenRequest, Phase, Sink, State, Work};
 use crate::threads::{self, Threads};
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -192,7 +194,8 @@ impl Shared {
                 Sink::Nobody => {}
             }
         }
-        drop((work.opened, work.unwanted));
+        let unwanted = work.unwanted.into_iter().chain(work.opened);
+        self.let_go(unwanted.collect());
         for abort in work.aborts {
             abort.cancel();
         }
@@ -215,6 +218,16 @@ impl Shared {
             self.idle.notify_all();
         }
         failed
+    }
+
+    /// Lets go of streams that nobody takes. What they are made of may want to know its threads when it goes.
+    fn let_go(&self, unwanted: Vec<OpenStream>) {
+        if unwanted.is_empty() {
+            return;
+        }
+        let threads = self.threads.started();
+        let _within = threads.as_ref().map(Handle::enter);
+        drop(unwanted);
     }
 
     fn start(self: &Arc<Self>, id: u64, task: Task, abort: CancellationToken) -> Result<(), Error> {
